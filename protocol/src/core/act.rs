@@ -1,0 +1,254 @@
+//! What people do at this device: each act becomes one signed edit per shipment, checked here in full before the ✓.
+
+use super::admit::Admission;
+use super::io::{Act, Made, Now, Refusal, Reply, Targets};
+use super::keys;
+use super::query::Filter;
+use super::{Core, Step};
+use crate::edit::action::{Action, LineCount, Measure, Plan, PlanFields, Record, Resolve, Retract, Say};
+use crate::edit::{AFTER_MAX, Edit, Statement};
+use crate::id::{DocumentId, EditId, Tap};
+use crate::shipment::effect::Effects;
+use crate::shipment::{History, Render};
+use crate::store::{Store, StoreError};
+use std::collections::BTreeSet;
+
+/// Shipments that one act may be about.
+const TARGETS_MAX: usize = 10_000;
+
+impl Core {
+    pub(super) fn act<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        tap: Tap,
+        by: Option<String>,
+        act: Act,
+    ) -> Result<Reply, Refusal> {
+        match act {
+            Act::Record { shipments, record } => self.record(step, now, tap, by.as_ref(), &shipments, &record),
+            Act::Measure { shipments, measure } => self.measure(step, now, tap, by.as_ref(), &shipments, &measure),
+            Act::Plan { targets, fields } => self.plan(step, now, tap, by.as_ref(), targets, &fields),
+            Act::Say { shipment, text } => {
+                let document = self.find(step, &shipment)?;
+                let action = Action::Say(Say { text });
+                Ok(Reply::Made(vec![self.make(step, now, tap, by.as_ref(), document, &action)?]))
+            }
+            Act::Resolve { shipment, settle, uphold, note } => {
+                let document = self.find(step, &shipment)?;
+                let settle = settle.iter().map(|edit| self.find_edit(step, edit)).collect::<Result<Vec<_>, _>>()?;
+                let uphold = uphold.map(|edit| self.find_edit(step, &edit)).transpose()?;
+                let action = Action::Resolve(Resolve { settle, uphold, note });
+                Ok(Reply::Made(vec![self.make(step, now, tap, by.as_ref(), document, &action)?]))
+            }
+            Act::Retract { edit, note } => {
+                let edit = self.find_edit(step, &edit)?;
+                let arrival: keys::Arrival = keys::read(&step.overlay, &keys::arrival(&edit))?
+                    .ok_or_else(|| Refusal::Invalid(format!("edit {edit} is not here")))?;
+                let action = Action::Retract(Retract { edit, note });
+                Ok(Reply::Made(vec![self.make(step, now, tap, by.as_ref(), arrival.document, &action)?]))
+            }
+            Act::Import { orders, dry_run } => self.import(step, now, &orders, dry_run),
+            Act::Invite { request, secret, expires, addresses } => {
+                self.invite(step, request, secret, expires, addresses)
+            }
+        }
+    }
+
+    fn record<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        tap: Tap,
+        by: Option<&String>,
+        shipments: &[String],
+        record: &Record,
+    ) -> Result<Reply, Refusal> {
+        let documents = self.find_all(step, shipments)?;
+        let mut made = Vec::new();
+        for document in documents {
+            let mut record = record.clone();
+            if !record.lines.is_empty() {
+                let render = self.render(step, document)?;
+                record.lines = name_lines(&render, record.lines)?;
+            }
+            made.push(self.make(step, now, tap, by, document, &Action::Record(record))?);
+        }
+        Ok(Reply::Made(made))
+    }
+
+    fn measure<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        tap: Tap,
+        by: Option<&String>,
+        shipments: &[String],
+        measure: &Measure,
+    ) -> Result<Reply, Refusal> {
+        let documents = self.find_all(step, shipments)?;
+        let action = Action::Measure(measure.clone());
+        let made: Result<_, _> =
+            documents.into_iter().map(|document| self.make(step, now, tap, by, document, &action)).collect();
+        Ok(Reply::Made(made?))
+    }
+
+    fn plan<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        tap: Tap,
+        by: Option<&String>,
+        targets: Targets,
+        fields: &PlanFields,
+    ) -> Result<Reply, Refusal> {
+        let documents = match targets {
+            Targets::Named(shipments) => self.find_all(step, &shipments)?,
+            Targets::Filter(filter) => {
+                let found = self.list(step, &Filter::parse(&filter)?)?;
+                if found.is_empty() {
+                    return Err(Refusal::Invalid(format!("no shipment fits the filter “{filter}”")));
+                }
+                self.at_most(found.into_iter().map(|(document, _)| document).collect())?
+            }
+        };
+        let action = Action::Plan(Plan { fields: fields.clone(), import: None });
+        let made: Result<_, _> =
+            documents.into_iter().map(|document| self.make(step, now, tap, by, document, &action)).collect();
+        Ok(Reply::Made(made?))
+    }
+
+    fn find_all<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        shipments: &[String],
+    ) -> Result<BTreeSet<DocumentId>, Refusal> {
+        let documents = shipments.iter().map(|name| self.find(step, name)).collect::<Result<_, _>>()?;
+        self.at_most(documents)
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as a rule of the core beside its callers")]
+    fn at_most(&self, documents: BTreeSet<DocumentId>) -> Result<BTreeSet<DocumentId>, Refusal> {
+        if documents.is_empty() {
+            return Err(Refusal::Invalid("name at least one shipment".to_owned()));
+        }
+        if documents.len() > TARGETS_MAX {
+            let why = format!("{} shipments at once are more than {TARGETS_MAX}: narrow it", documents.len());
+            return Err(Refusal::Invalid(why));
+        }
+        Ok(documents)
+    }
+
+    /// Makes, checks and keeps one edit of this device about one document.
+    pub(super) fn make<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        tap: Tap,
+        by: Option<&String>,
+        document: DocumentId,
+        action: &Action,
+    ) -> Result<Made, Refusal> {
+        let tap = tap.of(&document.0);
+        if let Some((edit, document)) = keys::read::<(EditId, DocumentId)>(&step.overlay, &keys::tap(&tap))? {
+            return self.made(step, edit, document);
+        }
+        let edits = self.edits_of(&step.overlay, &document)?;
+        let history = History::new(edits.clone());
+        let statement = Statement {
+            author: self.key,
+            by: by.cloned(),
+            after: self.stands_on(step, &history, &document)?,
+            roster: self.roster.head(),
+            tap,
+            at: now.0,
+            action: action.to_raw(),
+        };
+        let edit = self.sign(Some(document), statement)?;
+        self.check(edits, &edit)?;
+        self.put(step, now, edit)
+    }
+
+    /// The document's heads, as the author's screen was drawn from them. Where there are more than an edit may name, the
+    /// author's own latest edit comes first, so that one device's edits always form a chain.
+    fn stands_on<S: Store>(
+        &self,
+        step: &Step<'_, S>,
+        history: &History,
+        document: &DocumentId,
+    ) -> Result<Vec<EditId>, StoreError> {
+        let mut heads: Vec<EditId> = keys::read(&step.overlay, &keys::heads(document))?.unwrap_or_default();
+        if heads.len() > AFTER_MAX {
+            let own = history.events().iter().rev().find(|event| event.edit.statement.author == self.key);
+            let own = own.map(|event| event.edit.id);
+            heads.sort_by_key(|head| Some(*head) != own);
+            if let Some(own) = own.filter(|own| !heads.contains(own)) {
+                heads.insert(0, own);
+            }
+            heads.truncate(AFTER_MAX);
+        }
+        Ok(heads)
+    }
+
+    /// Signs a statement; `None` opens a document.
+    pub(super) fn sign(&self, document: Option<DocumentId>, statement: Statement) -> Result<Edit, Refusal> {
+        Edit::sign(&self.roster.organisation(), document, statement, &self.identity.device)
+            .map_err(|error| Refusal::Invalid(error.to_string()))
+    }
+
+    /// Whether an edit will count, by the very rules that every node will judge it by.
+    pub(super) fn check(&self, mut edits: Vec<Edit>, edit: &Edit) -> Result<(), Refusal> {
+        edits.push(edit.clone());
+        let history = History::new(edits);
+        let effects = Effects::of(&history, &self.roster);
+        match history.place(&edit.id).map(|place| &effects.verdicts[place]) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(void)) => Err(Refusal::Invalid(void.to_string())),
+            None => Err(Refusal::Invalid("the shipment is not whole here yet: wait until it has arrived".to_owned())),
+        }
+    }
+
+    /// Keeps an edit made here, under its tap.
+    pub(super) fn put<S: Store>(&mut self, step: &mut Step<'_, S>, now: Now, edit: Edit) -> Result<Made, Refusal> {
+        let (id, document, tap) = (edit.id, edit.document, edit.statement.tap);
+        match self.admit(step, now, None, edit)? {
+            Admission::Held | Admission::Admitted => {
+                step.overlay.batch.put(keys::tap(&tap), keys::encode(&(id, document)));
+                self.made(step, id, document)
+            }
+            Admission::Waits => Err(Refusal::Invalid("the shipment is not whole here yet".to_owned())),
+            Admission::Refused(why) => Err(Refusal::Invalid(why)),
+        }
+    }
+
+    fn made<S: Store>(&self, step: &Step<'_, S>, edit: EditId, id: DocumentId) -> Result<Made, Refusal> {
+        let summary: Option<keys::Summary> = keys::read(&step.overlay, &keys::summary(&id))?;
+        Ok(Made { edit, id, number: summary.unwrap_or_default().number })
+    }
+}
+
+/// Lines are named by their line, or by an article's number that stands on one line only.
+fn name_lines(render: &Render, counts: Vec<LineCount>) -> Result<Vec<LineCount>, Refusal> {
+    let empty = Vec::new();
+    let lines = render.view.plan.get("lines").and_then(|lines| lines.as_array()).unwrap_or(&empty);
+    let text = |line: &serde_json::Value, field: &str| {
+        line.get(field).and_then(|value| value.as_str()).unwrap_or_default().to_owned()
+    };
+    counts
+        .into_iter()
+        .map(|count| {
+            if lines.iter().any(|line| text(line, "line") == count.line) {
+                return Ok(count);
+            }
+            let by_sku: Vec<_> = lines.iter().filter(|line| text(line, "sku") == count.line).collect();
+            match by_sku[..] {
+                [line] => Ok(LineCount { line: text(line, "line"), ..count }),
+                _ => {
+                    let names: Vec<_> = lines.iter().map(|line| text(line, "line")).collect();
+                    let (number, line, names) = (&render.view.number, &count.line, names.join(", "));
+                    Err(Refusal::Invalid(format!("shipment {number} has no line “{line}”; its lines are: {names}")))
+                }
+            }
+        })
+        .collect()
+}

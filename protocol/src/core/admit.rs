@@ -1,0 +1,242 @@
+//! Admission: which edits are kept. It tests what is frozen in edit version 1, and no more: encoding, limits and
+//! signature (done when the bytes became an [`Edit`]), an author enrolled at the roster entry the edit names, and that all it
+//! stands on is held. Whatever else may be wrong with it is for the view to say.
+
+use super::io::Now;
+use super::keys::{self, Arrival};
+use super::{Core, Release, Step};
+use crate::edit::Edit;
+use crate::id::{DeviceKey, DocumentId, EditId, EntryId};
+use crate::planted::{self, Bug};
+use crate::store::{Store, StoreError};
+use crate::sync::JournalEntry;
+use std::collections::HashMap;
+
+/// Edits of one peer about one document that may wait for what they stand on.
+const HELD_BACK_MAX: usize = 256;
+
+/// What became of an edit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It was held already.
+    Held,
+    /// It is kept from now on.
+    Admitted,
+    /// It waits for what it stands on.
+    Waits,
+    /// It is not kept, and why.
+    Refused(String),
+}
+
+/// What an edit waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Missing {
+    Edit(EditId),
+    Entry(EntryId),
+}
+
+/// Edits that wait for what they stand on. Not durable and not acknowledged: their sender has them.
+#[derive(Debug, Default)]
+pub(super) struct HeldBack {
+    waiting: HashMap<Missing, Vec<(DeviceKey, Edit)>>,
+    counts: HashMap<(DeviceKey, DocumentId), usize>,
+}
+
+impl HeldBack {
+    fn hold(&mut self, missing: Missing, source: DeviceKey, edit: Edit) -> bool {
+        let there = self.waiting.get(&missing).is_some_and(|waiting| waiting.iter().any(|(_, held)| held.id == edit.id));
+        let count = self.counts.entry((source, edit.document)).or_default();
+        if there || *count >= HELD_BACK_MAX {
+            return there;
+        }
+        *count += 1;
+        self.waiting.entry(missing).or_default().push((source, edit));
+        true
+    }
+
+    fn release(&mut self, missing: Missing) -> Vec<(DeviceKey, Edit)> {
+        let released = self.waiting.remove(&missing).unwrap_or_default();
+        for (source, edit) in &released {
+            if let Some(count) = self.counts.get_mut(&(*source, edit.document)) {
+                *count -= 1;
+                if *count == 0 {
+                    self.counts.remove(&(*source, edit.document));
+                }
+            }
+        }
+        released
+    }
+
+    /// Forgets what a peer sent: it will send it again.
+    pub(super) fn forget(&mut self, peer: &DeviceKey) {
+        self.waiting.retain(|_, waiting| {
+            waiting.retain(|(source, _)| source != peer);
+            !waiting.is_empty()
+        });
+        self.counts.retain(|(source, _), _| source != peer);
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.counts.values().sum()
+    }
+}
+
+impl Core {
+    /// Admits an edit of a peer, and whatever waited for it. Tells what became of the edit and the ids that were admitted
+    /// beside it, each with the peer that sent it.
+    pub(super) fn admit_received<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        source: DeviceKey,
+        edit: Edit,
+    ) -> Result<(Admission, Vec<(DeviceKey, EditId)>), StoreError> {
+        let id = edit.id;
+        let admission = self.admit(step, now, Some(source), edit)?;
+        let mut beside = Vec::new();
+        if admission == Admission::Admitted {
+            self.admit_waiting(step, now, Missing::Edit(id), &mut beside)?;
+        }
+        Ok((admission, beside))
+    }
+
+    /// Admits what waited for a roster entry.
+    pub(super) fn admit_after_roster<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        entry: EntryId,
+    ) -> Result<Vec<(DeviceKey, EditId)>, StoreError> {
+        let mut admitted = Vec::new();
+        self.admit_waiting(step, now, Missing::Entry(entry), &mut admitted)?;
+        Ok(admitted)
+    }
+
+    fn admit_waiting<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        missing: Missing,
+        admitted: &mut Vec<(DeviceKey, EditId)>,
+    ) -> Result<(), StoreError> {
+        let mut ready = vec![missing];
+        while let Some(missing) = ready.pop() {
+            for (source, edit) in self.held_back.release(missing) {
+                let id = edit.id;
+                match self.admit(step, now, Some(source), edit)? {
+                    Admission::Admitted => {
+                        admitted.push((source, id));
+                        ready.push(Missing::Edit(id));
+                    }
+                    Admission::Held => admitted.push((source, id)),
+                    Admission::Waits | Admission::Refused(_) => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Admits one edit: a peer's, or one just made here (`source` is none).
+    pub(super) fn admit<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        source: Option<DeviceKey>,
+        edit: Edit,
+    ) -> Result<Admission, StoreError> {
+        if step.overlay.get(&keys::arrival(&edit.id))?.is_some() {
+            return Ok(Admission::Held);
+        }
+        let statement = &edit.statement;
+        let Some(height) = self.roster.height_of(&statement.roster) else {
+            return Ok(self.hold(Missing::Entry(statement.roster), source, edit));
+        };
+        if self.roster.member_at(&statement.author, height).is_none() {
+            let author = statement.author.short();
+            return Ok(Admission::Refused(format!("its author {author} was not a member at roster entry {height}")));
+        }
+        for before in &statement.after {
+            if planted::is(Bug::IgnoredAfter) {
+                break;
+            }
+            if step.overlay.get(&keys::edit(&edit.document, before))?.is_some() {
+                continue;
+            }
+            if step.overlay.get(&keys::arrival(before))?.is_some() {
+                return Ok(Admission::Refused("it stands on an edit about another document".to_owned()));
+            }
+            let before = *before;
+            return Ok(self.hold(Missing::Edit(before), source, edit));
+        }
+        self.keep(step, now, source, &edit)?;
+        Ok(Admission::Admitted)
+    }
+
+    fn hold(&mut self, missing: Missing, source: Option<DeviceKey>, edit: Edit) -> Admission {
+        match source {
+            Some(source) if self.held_back.hold(missing, source, edit) => Admission::Waits,
+            Some(_) => Admission::Refused(format!("more than {HELD_BACK_MAX} edits wait for others about one document")),
+            None => Admission::Refused("it stands on an edit that is not here".to_owned()),
+        }
+    }
+
+    fn keep<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        source: Option<DeviceKey>,
+        edit: &Edit,
+    ) -> Result<(), StoreError> {
+        let mut heads: Vec<EditId> = keys::read(&step.overlay, &keys::heads(&edit.document))?.unwrap_or_default();
+        if heads.is_empty() {
+            self.shipments += 1;
+            step.added.shipments += 1;
+        }
+        heads.retain(|head| edit.statement.after.binary_search(head).is_err());
+        let place = heads.partition_point(|head| *head < edit.id);
+        heads.insert(place, edit.id);
+
+        let from_hub = source.is_some_and(|source| source == self.roster.genesis().hub);
+        let at_hub = (from_hub || self.is_hub()).then_some(now.0);
+        let seq = self.journal_end;
+        let arrival = Arrival { document: edit.document, seq, at: now.0, at_hub };
+        let entry = JournalEntry::Edit { document: edit.document, edit: edit.id, source };
+        let batch = &mut step.overlay.batch;
+        batch.put(keys::edit(&edit.document, &edit.id), edit.bytes.clone());
+        batch.put(keys::heads(&edit.document), keys::encode(&heads));
+        batch.put(keys::arrival(&edit.id), keys::encode(&arrival));
+        if at_hub.is_none() {
+            batch.put(keys::waiting(&edit.id), Vec::new());
+            self.waiting += 1;
+            step.added.waiting += 1;
+            step.releases.push(Release::Waiting);
+        }
+        self.journal(step, &entry);
+        self.mark_stale(step, &edit.document)?;
+        step.releases.push(Release::Changed(edit.document));
+        Ok(())
+    }
+
+    /// Appends to the journal.
+    pub(super) fn journal<S: Store>(&mut self, step: &mut Step<'_, S>, entry: &JournalEntry) {
+        step.journal_at_start.get_or_insert(self.journal_end);
+        step.overlay.batch.put(keys::journal(self.journal_end), keys::encode(entry));
+        self.journal_end += 1;
+    }
+
+    /// Remembers that a document's summary is out of date.
+    pub(super) fn mark_stale<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        document: &DocumentId,
+    ) -> Result<(), StoreError> {
+        let key = keys::stale(document);
+        if step.overlay.get(&key)?.is_none() {
+            step.overlay.batch.put(key, Vec::new());
+            self.stale += 1;
+            step.added.stale += 1;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+//! Founding an organisation, inviting and admitting members.
+
+use super::io::{Now, Refusal, Reply};
+use super::keys;
+use super::{Core, Identity, Release, Step};
+use crate::cbor::{Bytes, Encode};
+use crate::id::DeviceKey;
+use crate::roster::invite::{self, Invite, InviteRequest, Issued};
+use crate::roster::{Change, Enrol, Publish, Role, Roster, RosterError};
+use crate::store::{Batch, Store, StoreError};
+use crate::sync::frame::{Redeem, Welcome};
+use ed25519_dalek::SigningKey;
+
+/// A new organisation: its hub is its first member, an admin, and its workflow is published. The batch is to be made
+/// durable before anything else is done with the keys.
+pub fn found(
+    name: &str,
+    root: &SigningKey,
+    hub: &Identity,
+    workflow: String,
+    at: u64,
+) -> Result<(Roster, Batch), RosterError> {
+    let issuer = hub.issuer.as_ref().ok_or(RosterError::NotTheHub)?;
+    let genesis = Roster::found(name, root, issuer, &hub.device, at);
+    let mut roster = Roster::begin(&genesis)?;
+    let enrol = Enrol { key: hub.key(), role: Role::Admin, party: None, name: "hub".to_owned() };
+    for change in [Change::Enrol(enrol), Change::Publish(Publish { toml: workflow })] {
+        let entry = roster.write(change, at, issuer)?;
+        roster.append(&entry)?;
+    }
+    let batch = roster_batch(&roster);
+    Ok((roster, batch))
+}
+
+/// What a new member keeps of a hub's welcome, after the welcome was checked (see [`Roster::begin`] and
+/// [`Roster::append`]).
+pub fn joined(roster: &Roster) -> Batch {
+    roster_batch(roster)
+}
+
+fn roster_batch(roster: &Roster) -> Batch {
+    let mut batch = Batch::default();
+    batch.must_be_durable = true;
+    for (height, entry) in (0..).zip(roster.entries(0)) {
+        batch.put(keys::roster(height), entry.clone());
+    }
+    batch
+}
+
+impl Core {
+    pub(super) fn invite<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        request: InviteRequest,
+        secret: [u8; 16],
+        expires: u64,
+        addresses: Vec<String>,
+    ) -> Result<Reply, Refusal> {
+        if !self.is_hub() {
+            return Err(Refusal::Invalid("only the hub invites members: run this on the hub".to_owned()));
+        }
+        request.check().map_err(Refusal::Invalid)?;
+        let issued = Issued {
+            role: request.role,
+            party: request.party,
+            name: request.name,
+            expires,
+            redeemed: None,
+            secret: Bytes(secret.to_vec()),
+        };
+        step.overlay.batch.put(keys::invite(&invite::invite_id(&secret)), issued.to_cbor());
+        let root = crate::id::Digest(*blake3::hash(&self.roster.genesis().root.0).as_bytes());
+        let invite = Invite { root, addresses, secret: Bytes(secret.to_vec()), expires };
+        Ok(Reply::Invited(invite.to_text()))
+    }
+
+    /// A device asks to become a member. The enrolment and the invite's use are one commit, durable before the answer.
+    pub(super) fn redeem<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        device: DeviceKey,
+        exporter: [u8; 32],
+        redeem: &Redeem,
+    ) -> Result<Result<Reply, Refusal>, StoreError> {
+        let refuse = |why: &str| Ok(Err(Refusal::Invalid(why.to_owned())));
+        let Some(issuer) = self.identity.issuer.clone().filter(|_| self.is_hub()) else {
+            return refuse("this node is not the hub: dial the hub (creel join INVITE --hub ADDR)");
+        };
+        let key = keys::invite(&redeem.invite);
+        // A stranger learns nothing about which invites there are.
+        let unknown = "this invite is not one of this hub's: ask for a new one";
+        let Some(mut issued) = keys::read::<Issued>(&step.overlay, &key)? else {
+            self.refuse(step, device, unknown.to_owned());
+            return refuse(unknown);
+        };
+        let expected = invite::device_proof(&issued.secret.0, &exporter, &device);
+        // blake3's own comparison takes the same time whatever differs.
+        if blake3::Hash::from(expected.0) != blake3::Hash::from(redeem.proof.0) {
+            self.refuse(step, device, "a device redeemed an invite without its secret".to_owned());
+            return refuse(unknown);
+        }
+        match issued.redeemed {
+            Some(by) if by != device => return refuse("this invite was used by another device: ask for a new one"),
+            None if now.0 > issued.expires => return refuse("this invite has expired: ask for a new one"),
+            _ => {}
+        }
+        if self.roster.member(&device).is_none() {
+            let enrol = Enrol {
+                key: device,
+                role: issued.role,
+                party: issued.party.clone(),
+                name: issued.name.clone(),
+            };
+            let written = self.roster.write(Change::Enrol(enrol), now.0, &issuer).and_then(|entry| {
+                self.roster.append(&entry)?;
+                Ok(entry)
+            });
+            match written {
+                Ok(entry) => {
+                    step.overlay.batch.put(keys::roster(self.roster.height()), entry);
+                    step.releases.push(Release::Roster);
+                }
+                Err(error) => return refuse(&error.to_string()),
+            }
+        }
+        issued.redeemed = Some(device);
+        step.overlay.batch.put(key, issued.to_cbor());
+        let welcome = Welcome {
+            proof: invite::hub_proof(&issued.secret.0, &exporter, &self.key),
+            entries: self.roster.entries(0).cloned().map(Bytes).collect(),
+        };
+        Ok(Ok(Reply::Welcome(welcome)))
+    }
+}

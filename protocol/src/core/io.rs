@@ -1,0 +1,543 @@
+//! What goes into the core and what comes out of it.
+
+use crate::edit::action::{Line, Measure, PlanFields, Record};
+use crate::id::{DeviceKey, DocumentId, EditId, FileHash, OrganisationId, Tap};
+use crate::roster::Role;
+use crate::roster::invite::InviteRequest;
+use crate::shipment::view::{Exception, View};
+use crate::store::{Batch, StoreError};
+use crate::sync::Frame;
+use crate::sync::frame::{Redeem, Welcome};
+use crate::workflow::Label;
+use serde::{Deserialize, Serialize};
+
+/// The device's clock, in milliseconds since the Unix epoch. Shown to people, never trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now(pub u64);
+
+/// A connection, numbered by the node.
+pub type SessionId = u64;
+/// A request of the node's edge, numbered by it.
+pub type RequestId = u64;
+/// A commit, numbered by the core.
+pub type CommitId = u64;
+
+/// What goes in.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A person or a script acts at this device.
+    Act {
+        /// To tell the reply by.
+        request: RequestId,
+        /// The tap: the same one twice is one edit.
+        tap: Tap,
+        /// The person at the device.
+        by: Option<String>,
+        /// What they do.
+        act: Act,
+    },
+    /// A person or a script asks.
+    Ask {
+        /// To tell the reply by.
+        request: RequestId,
+        /// What they ask.
+        query: Query,
+    },
+    /// A connection to a peer whose key was proven by the handshake.
+    Connected {
+        /// The connection.
+        session: SessionId,
+        /// The peer's key.
+        peer: DeviceKey,
+        /// Whether this side dialled.
+        dialled: bool,
+    },
+    /// A frame from a peer.
+    Received {
+        /// The connection.
+        session: SessionId,
+        /// The frame, its edits verified.
+        frame: Frame,
+        /// Edits that were refused when the frame was decoded, in words.
+        refused: Vec<String>,
+    },
+    /// A connection ended.
+    Disconnected {
+        /// The connection.
+        session: SessionId,
+    },
+    /// A device that proved its key asks to become a member.
+    Redeem {
+        /// To tell the reply by.
+        request: RequestId,
+        /// The device.
+        device: DeviceKey,
+        /// The connection's TLS exporter.
+        exporter: [u8; 32],
+        /// What it sent.
+        redeem: Redeem,
+    },
+    /// A commit is durable. Commits become durable in the order in which they were handed out.
+    Committed {
+        /// Which.
+        commit: CommitId,
+    },
+    /// Nothing else is to be done: a bounded piece of background work may be.
+    Idle,
+}
+
+/// What comes out. The shell applies a commit's batch before the next step, so that the next step sees it.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// Apply this; when it is durable, answer with [`Input::Committed`].
+    Commit {
+        /// Which.
+        commit: CommitId,
+        /// What.
+        batch: Batch,
+    },
+    /// An answer to a request.
+    Reply {
+        /// The request.
+        request: RequestId,
+        /// The answer.
+        reply: Result<Reply, Refusal>,
+    },
+    /// Send a frame.
+    Send {
+        /// The connection.
+        session: SessionId,
+        /// The frame.
+        frame: Frame,
+    },
+    /// Close a connection.
+    Close {
+        /// The connection.
+        session: SessionId,
+        /// Why, in words for a person.
+        why: String,
+    },
+    /// A document changed: live screens follow.
+    Changed(DocumentId),
+    /// Something of a peer's was refused: counted and logged, without effect on others.
+    Refused {
+        /// The peer.
+        peer: DeviceKey,
+        /// Why.
+        why: String,
+    },
+    /// An edit of this device waits to be delivered: dial now.
+    Waiting,
+    /// The store failed: acknowledge nothing any more, and stop.
+    Failed(StoreError),
+}
+
+/// Why a request was not fulfilled. Nothing of it took effect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Nothing by that name.
+    #[error("there is no shipment “{0}” here: give its number, or the first digits of its id")]
+    NotFound(String),
+    /// Several by that name.
+    #[error("“{name}” could be several: {candidates}; give more digits of the id")]
+    Ambiguous {
+        /// What was asked for.
+        name: String,
+        /// What it could be.
+        candidates: String,
+    },
+    /// Not allowed or malformed, in words that say what to do.
+    #[error("{0}")]
+    Invalid(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Which shipments a plan is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Targets {
+    /// Those named.
+    Named(Vec<String>),
+    /// All that a filter finds.
+    Filter(String),
+}
+
+/// An order as an import brings it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// The firm's own number.
+    pub number: String,
+    /// The first line of the file it stands on, from 1; 0 if there is none.
+    #[serde(default)]
+    pub row: u64,
+    /// Its fields.
+    #[serde(default)]
+    pub fields: PlanFields,
+    /// Its lines.
+    #[serde(default)]
+    pub lines: Vec<Line>,
+}
+
+/// What a person does.
+#[derive(Debug, Clone)]
+pub enum Act {
+    /// Records a step.
+    Record {
+        /// The shipments, by number or id.
+        shipments: Vec<String>,
+        /// What was done.
+        record: Record,
+    },
+    /// Records a measured value.
+    Measure {
+        /// The shipments.
+        shipments: Vec<String>,
+        /// What was measured.
+        measure: Measure,
+    },
+    /// Sets fields of the plan.
+    Plan {
+        /// The shipments.
+        targets: Targets,
+        /// The fields.
+        fields: PlanFields,
+    },
+    /// Writes a message.
+    Say {
+        /// The shipment.
+        shipment: String,
+        /// The message.
+        text: String,
+    },
+    /// Settles a contradiction.
+    Resolve {
+        /// The shipment.
+        shipment: String,
+        /// The records to settle: ids or unique prefixes of them.
+        settle: Vec<String>,
+        /// The one that stands, or none.
+        uphold: Option<String>,
+        /// Why.
+        note: Option<String>,
+    },
+    /// Takes an own edit back.
+    Retract {
+        /// The edit's id or a unique prefix of it.
+        edit: String,
+        /// Why.
+        note: Option<String>,
+    },
+    /// Takes orders in.
+    Import {
+        /// The orders.
+        orders: Vec<Order>,
+        /// Only tell what would be done.
+        dry_run: bool,
+    },
+    /// Invites a member.
+    Invite {
+        /// Who.
+        request: InviteRequest,
+        /// 16 random bytes.
+        secret: [u8; 16],
+        /// Until when, in milliseconds since the Unix epoch.
+        expires: u64,
+        /// Where this hub listens.
+        addresses: Vec<String>,
+    },
+}
+
+/// What a person asks.
+#[derive(Debug, Clone)]
+pub enum Query {
+    /// How the node is.
+    Status,
+    /// The shipments a filter finds.
+    List {
+        /// The filter; empty for all.
+        filter: String,
+    },
+    /// One shipment.
+    Show {
+        /// Its number or id.
+        shipment: String,
+    },
+    /// Every edit of one shipment.
+    History {
+        /// Its number or id.
+        shipment: String,
+    },
+    /// Why the status is what it is.
+    Why {
+        /// Its number or id.
+        shipment: String,
+    },
+    /// A portable proof of delivery.
+    Proof {
+        /// Its number or id.
+        shipment: String,
+    },
+    /// The Automerge document.
+    Automerge {
+        /// Its number or id.
+        shipment: String,
+    },
+    /// The month-end sheet: shipments settled from `from` until before `to`, in milliseconds since the Unix epoch.
+    Sheet {
+        /// From when.
+        from: i64,
+        /// Until before when.
+        to: i64,
+    },
+}
+
+/// An edit that an act made, or had made before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Made {
+    /// The edit.
+    pub edit: EditId,
+    /// The shipment.
+    pub id: DocumentId,
+    /// Its number.
+    pub number: String,
+}
+
+/// A row of an import that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedRow {
+    /// Its line in the file, from 1.
+    pub line: u64,
+    /// The column.
+    pub column: String,
+    /// What stands there.
+    pub value: String,
+    /// Why it was refused and what to do.
+    pub why: String,
+}
+
+/// A field that a person had changed since the last import: theirs is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The shipment.
+    pub number: String,
+    /// The field.
+    pub field: String,
+    /// What stands in the shipment.
+    pub ours: String,
+    /// What stands in the file.
+    pub file: String,
+}
+
+/// What became of an import.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportReport {
+    /// Orders that were opened as new shipments.
+    pub taken: u64,
+    /// Shipments of which fields were changed.
+    pub updated: u64,
+    /// Shipments in which nothing had changed.
+    pub unchanged: u64,
+    /// Fields that were kept because a person had changed them.
+    pub kept: u64,
+    /// Those fields.
+    #[serde(default)]
+    pub kept_fields: Vec<Kept>,
+    /// Rows that were not taken.
+    pub refused: Vec<RefusedRow>,
+}
+
+/// A shipment in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// The document.
+    pub id: DocumentId,
+    /// The firm's own number.
+    pub number: String,
+    /// The status: a step's key.
+    pub status: String,
+    /// The status for people.
+    pub status_label: Label,
+    /// The status' colour.
+    pub colour: String,
+    /// How many things people have to look at.
+    pub exceptions: u64,
+    /// Who it goes to.
+    pub consignee: String,
+    /// The driver's party.
+    pub driver: String,
+    /// The run.
+    pub run: String,
+    /// When it should arrive.
+    pub window: String,
+}
+
+/// A shipment with everything about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Shown {
+    /// The view that is the same everywhere.
+    #[serde(flatten)]
+    pub view: View,
+    /// Exceptions that only a look at other shipments shows: not part of the view's hash.
+    #[serde(skip)]
+    pub across: Vec<Exception>,
+    /// Digest of the edits and the roster's head.
+    pub edits_hash: crate::id::Digest,
+    /// Digest of the view.
+    pub view_hash: crate::id::Digest,
+    /// The Automerge document's heads.
+    pub automerge_heads: Vec<String>,
+    /// Photos named by its records.
+    pub photos: Vec<FileHash>,
+}
+
+/// One edit of a shipment's history, with what only this node knows of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HistoryRow {
+    /// The edit.
+    pub edit: EditId,
+    /// The device's name.
+    pub author: String,
+    /// The device's key.
+    pub device: DeviceKey,
+    /// The person at the device.
+    pub by: Option<String>,
+    /// What it states, by its action's name.
+    pub action: String,
+    /// The step of a record.
+    pub step: Option<String>,
+    /// Whether it counts.
+    pub counted: bool,
+    /// If not, why.
+    pub why_not: Option<String>,
+    /// The device's claimed time.
+    pub at: String,
+    /// When it arrived here, by this device's clock.
+    pub arrived: String,
+    /// When the hub was known to have it, by this device's clock; null until then.
+    pub at_hub: Option<String>,
+    /// What it states.
+    pub detail: Option<serde_json::Value>,
+}
+
+/// A peer in the node's status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PeerStatus {
+    /// Its name.
+    pub name: String,
+    /// Its role.
+    pub role: Role,
+    /// Its party.
+    pub party: Option<String>,
+    /// Its key.
+    pub device: DeviceKey,
+    /// Whether it is the hub.
+    pub hub: bool,
+    /// Whether there is a session with it now.
+    pub connected: bool,
+    /// Edits on their way to it.
+    pub unacknowledged: u64,
+}
+
+/// How the node is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NodeStatus {
+    /// The organisation's name.
+    pub organisation: String,
+    /// The organisation's id.
+    pub organisation_id: OrganisationId,
+    /// This device's key.
+    pub device: DeviceKey,
+    /// This device's name.
+    pub name: String,
+    /// Its role.
+    pub role: Option<Role>,
+    /// Its party.
+    pub party: Option<String>,
+    /// Whether it is the hub.
+    pub hub: bool,
+    /// Shipments held.
+    pub shipments: u64,
+    /// Edits held here that the hub is not known to have.
+    pub waiting: u64,
+    /// Edits from peers that wait for what they stand on.
+    pub held_back: u64,
+    /// Things of peers that were refused since the start.
+    pub refused: u64,
+    /// Shipments whose summary is being brought up to date.
+    pub refreshing: u64,
+    /// Roster entries held.
+    pub roster_height: u64,
+    /// The other members.
+    pub peers: Vec<PeerStatus>,
+}
+
+/// A row of the month-end sheet. Quantities in thousandths of the unit, money in the currency's minor unit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SheetRow {
+    /// The shipment's number.
+    pub number: String,
+    /// Who it went to.
+    pub consignee: String,
+    /// The status for people.
+    pub status: Option<Label>,
+    /// The line.
+    pub line: String,
+    /// The article's number.
+    pub sku: String,
+    /// The article's name.
+    pub name: String,
+    /// The lot.
+    pub lot: String,
+    /// The unit.
+    pub unit: String,
+    /// Ordered.
+    pub ordered: i64,
+    /// Delivered in good order.
+    pub delivered: i64,
+    /// Missing.
+    pub short: i64,
+    /// Damaged.
+    pub damaged: i64,
+    /// Taken back.
+    pub returned: i64,
+    /// Money due, on the shipment's first line only, so that sums are right.
+    pub due: Option<i64>,
+    /// Money collected, on the shipment's first line only.
+    pub collected: Option<i64>,
+    /// Who took it.
+    pub receiver: String,
+    /// Who recorded it.
+    pub recorded_by: String,
+    /// When, by that device's clock.
+    pub at: String,
+    /// What people have to look at.
+    pub exceptions: String,
+}
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// What an act made.
+    Made(Vec<Made>),
+    /// What became of an import.
+    Imported(ImportReport),
+    /// An invite's text.
+    Invited(String),
+    /// How the node is.
+    Status(Box<NodeStatus>),
+    /// Shipments.
+    List(Vec<Row>),
+    /// One shipment.
+    Shown(Box<Shown>),
+    /// One shipment's edits.
+    History(Vec<HistoryRow>),
+    /// Why its status is what it is.
+    Why(Vec<Label>),
+    /// A file: a proof or an Automerge document.
+    File(Vec<u8>),
+    /// The month-end sheet.
+    Sheet(Vec<SheetRow>),
+    /// A device became a member.
+    Welcome(Welcome),
+}

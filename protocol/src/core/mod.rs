@@ -1,0 +1,352 @@
+//! The core: one state machine that makes, admits, keeps and passes on edits.
+//!
+//! `step(now, input) -> outputs`, with closed enums on both sides (`io`). It reads through [`Store`] with bounded work a
+//! step. Writes leave as [`Output::Commit`]; what depends on them (replies, acknowledgements, sends) is released by
+//! [`Input::Committed`] and by nothing else, so that nobody can be told “recorded” before it is durable.
+
+mod act;
+mod admit;
+mod enrol;
+mod import;
+pub mod io;
+pub mod keys;
+mod peers;
+mod query;
+mod refresh;
+mod sheet;
+
+use crate::id::{DeviceKey, DocumentId, EditId};
+use crate::roster::{Role, Roster, RosterError};
+use crate::shipment::{RULES, Render};
+use crate::store::{Batch, Overlay, Store, StoreError};
+use crate::sync::{Scope, Session};
+use admit::HeldBack;
+use ed25519_dalek::SigningKey;
+use io::{CommitId, Input, Now, Output, Refusal, Reply, RequestId, SessionId};
+use lru::LruCache;
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+pub use enrol::{found, joined};
+
+/// Rendered shipments kept in memory.
+const RENDERED_MAX: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+
+/// The keys of this device.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Signs edits and opens connections.
+    pub device: SigningKey,
+    /// Signs roster entries: the hub has it.
+    pub issuer: Option<SigningKey>,
+}
+
+impl Identity {
+    /// The device's public key.
+    pub fn key(&self) -> DeviceKey {
+        DeviceKey(self.device.verifying_key().to_bytes())
+    }
+}
+
+/// What a commit releases once it is durable.
+#[derive(Debug)]
+enum Release {
+    Reply(RequestId, Result<Reply, Refusal>),
+    Ack(SessionId, Vec<EditId>),
+    Changed(DocumentId),
+    /// The journal may be read up to here.
+    Journal(u64),
+    /// An edit of ours waits for the hub.
+    Waiting,
+    /// The roster grew.
+    Roster,
+}
+
+/// Why a core can't be opened on a store.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum OpenCoreError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The roster kept there does not verify.
+    #[error("the roster kept here is damaged: {0}")]
+    Roster(#[from] RosterError),
+    /// No organisation.
+    #[error("this folder belongs to no organisation yet: run “creel init” or “creel join”")]
+    Empty,
+}
+
+/// The core.
+#[derive(Debug)]
+pub struct Core {
+    identity: Identity,
+    key: DeviceKey,
+    roster: Roster,
+    sessions: BTreeMap<SessionId, Session>,
+    held_back: HeldBack,
+    /// The next journal entry's number.
+    journal_end: u64,
+    /// Entries before this one are durable.
+    journal_durable: u64,
+    next_commit: CommitId,
+    releases: HashMap<CommitId, Vec<Release>>,
+    waiting: u64,
+    shipments: u64,
+    stale: u64,
+    refused: u64,
+    rendered: LruCache<DocumentId, (Vec<EditId>, Arc<Render>)>,
+}
+
+impl Core {
+    /// A core over a store that holds an organisation.
+    pub fn open(store: &impl Store, identity: Identity) -> Result<(Self, Option<Batch>), OpenCoreError> {
+        let genesis = store.get(&keys::roster(0))?.ok_or(OpenCoreError::Empty)?;
+        let mut roster = Roster::begin(&genesis)?;
+        while let Some(entry) = store.get(&keys::roster(roster.height() + 1))? {
+            roster.append(&entry)?;
+        }
+        let key = identity.key();
+        let journal_end = last_journal(store)?;
+        let mut core = Self {
+            key,
+            identity,
+            roster,
+            sessions: BTreeMap::new(),
+            held_back: HeldBack::default(),
+            journal_end,
+            journal_durable: journal_end,
+            next_commit: 0,
+            releases: HashMap::new(),
+            waiting: count(store, b"w")?,
+            shipments: count(store, b"d")?,
+            stale: count(store, b"x")?,
+            refused: 0,
+            rendered: LruCache::new(RENDERED_MAX),
+        };
+        let batch = core.renew_summaries(store)?;
+        Ok((core, batch))
+    }
+
+    /// Summaries made under other rules are made again.
+    fn renew_summaries(&mut self, store: &impl Store) -> Result<Option<Batch>, StoreError> {
+        let rules = keys::encode(&RULES);
+        if store.get(&keys::rules())?.as_ref() == Some(&rules) {
+            return Ok(None);
+        }
+        let mut batch = Batch::default();
+        for (key, _) in all(store, b"d")? {
+            batch.put(keys::stale(&DocumentId(keys::tail(&key).unwrap_or_default())), Vec::new());
+        }
+        self.stale = batch.writes().len() as u64;
+        batch.put(keys::rules(), rules);
+        Ok(Some(batch))
+    }
+
+    /// The roster.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// This device's key.
+    pub fn key(&self) -> DeviceKey {
+        self.key
+    }
+
+    /// Whether this device is the hub.
+    pub fn is_hub(&self) -> bool {
+        self.roster.genesis().hub == self.key
+    }
+
+    /// Whether [`Input::Idle`] has something to do.
+    pub fn has_background_work(&self) -> bool {
+        self.stale > 0
+    }
+
+    /// Edits held here that the hub is not known to have.
+    pub fn waiting(&self) -> u64 {
+        self.waiting
+    }
+
+    /// One step. `store` shows every batch that was handed out before.
+    pub fn step<S: Store>(&mut self, store: &S, now: Now, input: Input) -> Vec<Output> {
+        let mut step = Step::new(store);
+        match self.take(&mut step, now, input).and_then(|()| self.finish(&mut step)) {
+            Ok(()) => step.outputs,
+            Err(error) => vec![Output::Failed(error)],
+        }
+    }
+
+    fn take<S: Store>(&mut self, step: &mut Step<'_, S>, now: Now, input: Input) -> Result<(), StoreError> {
+        match input {
+            Input::Act { request, tap, by, act } => {
+                match self.act(step, now, tap, by, act) {
+                    Ok(reply) => step.releases.push(Release::Reply(request, Ok(reply))),
+                    Err(Refusal::Store(error)) => return Err(error),
+                    Err(refusal) => {
+                        // Nothing of a refused act takes effect: what it had written so far is dropped.
+                        self.abandon(step);
+                        step.outputs.push(Output::Reply { request, reply: Err(refusal) });
+                    }
+                }
+                Ok(())
+            }
+            Input::Ask { request, query } => {
+                let reply = match self.ask(step, query) {
+                    Err(Refusal::Store(error)) => return Err(error),
+                    reply => reply,
+                };
+                // A reply waits for what was applied and is not durable yet: nobody is shown what a power cut takes.
+                step.releases.push(Release::Reply(request, reply));
+                Ok(())
+            }
+            Input::Connected { session, peer, dialled } => self.connected(step, session, peer, dialled),
+            Input::Received { session, frame, refused } => self.received(step, now, session, frame, refused),
+            Input::Disconnected { session } => {
+                if let Some(ended) = self.sessions.remove(&session) {
+                    self.held_back.forget(&ended.peer);
+                }
+                Ok(())
+            }
+            Input::Redeem { request, device, exporter, redeem } => {
+                let reply = self.redeem(step, now, device, exporter, &redeem)?;
+                step.releases.push(Release::Reply(request, reply));
+                Ok(())
+            }
+            Input::Committed { commit } => self.committed(step, commit),
+            Input::Idle => self.refresh_some(step),
+        }
+    }
+
+    fn abandon<S: Store>(&mut self, step: &mut Step<'_, S>) {
+        step.overlay.batch = Batch::default();
+        step.releases.clear();
+        self.journal_end = step.journal_at_start.unwrap_or(self.journal_end);
+        step.journal_at_start = None;
+        self.waiting -= std::mem::take(&mut step.added.waiting);
+        self.shipments -= std::mem::take(&mut step.added.shipments);
+        self.stale -= std::mem::take(&mut step.added.stale);
+    }
+
+    /// Hands out what the step wrote, and remembers what it releases.
+    fn finish<S: Store>(&mut self, step: &mut Step<'_, S>) -> Result<(), StoreError> {
+        if step.overlay.batch.is_empty() && step.releases.is_empty() {
+            return Ok(());
+        }
+        let mut batch = std::mem::take(&mut step.overlay.batch);
+        batch.must_be_durable = !step.releases.is_empty() || step.journal_at_start.is_some();
+        if step.journal_at_start.is_some() {
+            step.releases.push(Release::Journal(self.journal_end));
+        }
+        let commit = self.next_commit;
+        self.next_commit += 1;
+        self.releases.insert(commit, std::mem::take(&mut step.releases));
+        // The commit comes first: the shell applies it before it looks at anything else the step put out.
+        step.outputs.insert(0, Output::Commit { commit, batch });
+        Ok(())
+    }
+
+    fn committed<S: Store>(&mut self, step: &mut Step<'_, S>, commit: CommitId) -> Result<(), StoreError> {
+        let mut pump = false;
+        for release in self.releases.remove(&commit).unwrap_or_default() {
+            match release {
+                Release::Reply(request, reply) => step.outputs.push(Output::Reply { request, reply }),
+                Release::Ack(session, ids) => self.acknowledge(step, session, ids),
+                Release::Changed(document) => step.outputs.push(Output::Changed(document)),
+                Release::Journal(end) => {
+                    self.journal_durable = self.journal_durable.max(end);
+                    pump = true;
+                }
+                Release::Waiting => step.outputs.push(Output::Waiting),
+                Release::Roster => pump = true,
+            }
+        }
+        if pump { self.pump_all(step) } else { Ok(()) }
+    }
+
+    /// What a member may see.
+    fn scope(role: Role, party: Option<&String>) -> Scope {
+        match party {
+            Some(party) if role.is_party() => Scope::Party(party.clone()),
+            _ => Scope::All,
+        }
+    }
+}
+
+/// What one step gathers.
+#[derive(Debug)]
+struct Step<'a, S> {
+    overlay: Overlay<'a, S>,
+    outputs: Vec<Output>,
+    releases: Vec<Release>,
+    /// Where the journal ended before this step wrote to it.
+    journal_at_start: Option<u64>,
+    /// What this step added to the core's counters, to be taken back if its act is refused.
+    added: Counters,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    waiting: u64,
+    shipments: u64,
+    stale: u64,
+}
+
+impl<'a, S: Store> Step<'a, S> {
+    fn new(store: &'a S) -> Self {
+        Self {
+            overlay: Overlay::new(store),
+            outputs: Vec::new(),
+            releases: Vec::new(),
+            journal_at_start: None,
+            added: Counters::default(),
+        }
+    }
+}
+
+fn last_journal(store: &impl Store) -> Result<u64, StoreError> {
+    // The journal has no gaps, so its end is found by halving.
+    let there = |seq: u64| store.get(&keys::journal(seq)).map(|entry| entry.is_some());
+    let mut above = 1;
+    while there(above - 1)? {
+        above *= 2;
+    }
+    let mut below = above / 2;
+    while below < above {
+        let middle = below + (above - below) / 2;
+        if there(middle)? { below = middle + 1 } else { above = middle }
+    }
+    Ok(below)
+}
+
+/// Pairs read in one go where all under a prefix are wanted.
+const PAGE: usize = 4_096;
+
+fn all<'a, S: Store>(store: &'a S, prefix: &[u8]) -> Result<impl Iterator<Item = crate::store::Pair> + use<'a, S>, StoreError> {
+    let (mut from, to) = keys::under(prefix);
+    let mut pairs = Vec::new();
+    loop {
+        let page = store.scan(&from, &to, PAGE)?;
+        let full = page.len() == PAGE;
+        if let Some((last, _)) = page.last() {
+            from = [last.as_slice(), &[0]].concat();
+        }
+        pairs.extend(page);
+        if !full {
+            return Ok(pairs.into_iter());
+        }
+    }
+}
+
+fn count(store: &impl Store, prefix: &[u8]) -> Result<u64, StoreError> {
+    let (mut from, to) = keys::under(prefix);
+    let mut count = 0;
+    loop {
+        let page = store.scan(&from, &to, PAGE)?;
+        count += page.len() as u64;
+        match page.last() {
+            Some((last, _)) if page.len() == PAGE => from = [last.as_slice(), &[0]].concat(),
+            _ => return Ok(count),
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Peers: who is let in, what they are sent, what is acknowledged.
+
+use super::admit::Admission;
+use super::io::{Now, Output, SessionId};
+use super::keys::{self, Arrival};
+use super::{Core, Release, Step};
+use crate::cbor::Bytes;
+use crate::edit::Edit;
+use crate::id::{DeviceKey, DocumentId, EditId};
+use crate::planted::{self, Bug};
+use crate::roster::{Roster, RosterError};
+use crate::store::{Store, StoreError};
+use crate::sync::frame::{Hello, Listed, VERSION, heads_digest};
+use crate::sync::{Frame, Holding, JournalEntry, Scope, Session};
+
+/// What a session sees of the node: what is durable, and the roster.
+struct Held<'a, S> {
+    core_roster: &'a Roster,
+    store: &'a S,
+    journal_durable: u64,
+}
+
+impl<S: Store> Holding for Held<'_, S> {
+    fn journal(&self, from: u64, limit: usize) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
+        if from >= self.journal_durable {
+            return Ok(Vec::new());
+        }
+        let pairs = self.store.scan(&keys::journal(from), &keys::journal(self.journal_durable), limit)?;
+        pairs
+            .iter()
+            .map(|(key, value)| {
+                let seq = keys::tail(key).map(u64::from_be_bytes).unwrap_or_default();
+                Ok((seq, keys::decode(key, value)?))
+            })
+            .collect()
+    }
+
+    fn in_scope(&self, document: &DocumentId, scope: &Scope) -> Result<bool, StoreError> {
+        match scope {
+            Scope::All => Ok(true),
+            Scope::Party(party) => Ok(self.store.get(&keys::party(party, document))?.is_some()),
+        }
+    }
+
+    fn edit(&self, document: &DocumentId, edit: &EditId) -> Result<Option<Edit>, StoreError> {
+        let bytes = self.store.get(&keys::edit(document, edit))?;
+        bytes.map(|bytes| self.stored(bytes)).transpose()
+    }
+
+    fn edits(&self, document: &DocumentId) -> Result<Vec<Edit>, StoreError> {
+        let mut edits = Vec::new();
+        for (_, bytes) in super::all(self.store, &keys::edits(document))? {
+            let edit = self.stored(bytes)?;
+            // What is not durable yet is pushed from the journal when it is.
+            let arrival = keys::read::<Arrival>(self.store, &keys::arrival(&edit.id))?;
+            if arrival.is_some_and(|arrival| arrival.seq < self.journal_durable) {
+                edits.push(edit);
+            }
+        }
+        Ok(edits)
+    }
+
+    fn heads(&self, document: &DocumentId) -> Result<Vec<EditId>, StoreError> {
+        Ok(keys::read(self.store, &keys::heads(document))?.unwrap_or_default())
+    }
+
+    fn list(&self, scope: &Scope, after: Option<DocumentId>, limit: usize) -> Result<Vec<Listed>, StoreError> {
+        let prefix = match scope {
+            Scope::All => b"d".to_vec(),
+            Scope::Party(party) => keys::party_prefix(party),
+        };
+        let (mut from, to) = keys::under(&prefix);
+        if let Some(after) = after {
+            from.extend(after.0);
+            from.push(0);
+        }
+        let pairs = self.store.scan(&from, &to, limit)?;
+        let documents = pairs.iter().filter_map(|(key, _)| keys::tail(key).map(DocumentId));
+        documents
+            .map(|document| Ok(Listed { document, heads: heads_digest(&self.heads(&document)?) }))
+            .collect()
+    }
+
+    fn roster_entries(&self, from: u64) -> Vec<Bytes> {
+        self.core_roster.entries(from).cloned().map(Bytes).collect()
+    }
+
+    fn roster_height(&self) -> u64 {
+        self.core_roster.height()
+    }
+}
+
+impl<S: Store> Held<'_, S> {
+    fn stored(&self, bytes: Vec<u8>) -> Result<Edit, StoreError> {
+        Edit::stored(&self.core_roster.organisation(), bytes)
+            .map_err(|error| StoreError::Failed(format!("a stored edit is damaged: {error}")))
+    }
+}
+
+impl Core {
+    pub(super) fn connected<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        session: SessionId,
+        peer: DeviceKey,
+        dialled: bool,
+    ) -> Result<(), StoreError> {
+        let Some(member) = self.roster.member(&peer) else {
+            let why = format!("device {} is not a member of this organisation: ask its hub for an invite", peer.short());
+            self.refuse(step, peer, why.clone());
+            step.outputs.push(Output::Close { session, why });
+            return Ok(());
+        };
+        let scope = Self::scope(member.role, member.party.as_ref());
+        let acknowledged = keys::read(&step.overlay, &keys::cursor(&peer))?.unwrap_or(0_u64).min(self.journal_end);
+        self.sessions.insert(session, Session::new(peer, scope, dialled, acknowledged));
+        let hello = Hello {
+            version: VERSION,
+            organisation: self.roster.organisation(),
+            height: self.roster.height(),
+            head: self.roster.head(),
+        };
+        step.outputs.push(Output::Send { session, frame: Frame::Hello(hello) });
+        Ok(())
+    }
+
+    pub(super) fn received<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        session: SessionId,
+        frame: Frame,
+        refused: Vec<String>,
+    ) -> Result<(), StoreError> {
+        let Some(peer) = self.sessions.get(&session).map(|held| held.peer) else { return Ok(()) };
+        for why in refused {
+            self.refuse(step, peer, why);
+        }
+        if let Err(why) = self.take_frame(step, now, session, peer, frame)? {
+            self.refuse(step, peer, why.clone());
+            self.sessions.remove(&session);
+            self.held_back.forget(&peer);
+            step.outputs.push(Output::Close { session, why });
+        }
+        self.pump(step, session)
+    }
+
+    /// Takes a frame. The inner error closes the session.
+    fn take_frame<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        id: SessionId,
+        peer: DeviceKey,
+        frame: Frame,
+    ) -> Result<Result<(), String>, StoreError> {
+        let Some(session) = self.sessions.get_mut(&id) else { return Ok(Ok(())) };
+        if !session.is_greeted() && !matches!(frame, Frame::Hello(_)) {
+            return Ok(Err("the peer spoke before it greeted".to_owned()));
+        }
+        let held = Held { core_roster: &self.roster, store: step.overlay.store, journal_durable: self.journal_durable };
+        let mut answers = Vec::new();
+        match frame {
+            Frame::Hello(hello) => {
+                if let Err(why) = check_hello(&self.roster, &hello) {
+                    return Ok(Err(why));
+                }
+                session.greeted(&hello);
+            }
+            Frame::Roster(entries) => return self.take_roster(step, now, id, &entries),
+            Frame::Edits(edits) => self.take_edits(step, now, id, peer, edits)?,
+            Frame::Ack(ids) => {
+                session.acked(&ids);
+                self.acknowledged(step, now, id, peer, &ids)?;
+            }
+            Frame::Prove(theirs) => answers.extend(session.proven(&held, theirs)?),
+            Frame::Differs => session.differs(),
+            Frame::List(list) => answers = session.compare(&held, &list)?,
+            Frame::Heads(heads) => answers.extend(session.repair(&held, heads)?),
+            Frame::Refuse(why) => return Ok(Err(format!("the peer will not go on: {why}"))),
+            Frame::Redeem(_) | Frame::Welcome(_) => {
+                return Ok(Err("the peer speaks of enrolment on a connection of members".to_owned()));
+            }
+        }
+        step.outputs.extend(answers.into_iter().map(|frame| Output::Send { session: id, frame }));
+        Ok(Ok(()))
+    }
+
+    fn take_roster<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        id: SessionId,
+        entries: &[Bytes],
+    ) -> Result<Result<(), String>, StoreError> {
+        for entry in entries {
+            match self.roster.append(&entry.0) {
+                Ok(true) => {
+                    let (height, head) = (self.roster.height(), self.roster.head());
+                    step.overlay.batch.put(keys::roster(height), entry.0.clone());
+                    let admitted = self.admit_after_roster(step, now, head)?;
+                    self.release_acks(step, &admitted);
+                    step.releases.push(Release::Roster);
+                }
+                Ok(false) => {}
+                Err(error @ RosterError::NotNext { .. }) => return Ok(Err(error.to_string())),
+                Err(error) => return Ok(Err(format!("the peer sent a roster entry that does not verify: {error}"))),
+            }
+        }
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.peer_has_roster(self.roster.height());
+        }
+        Ok(Ok(()))
+    }
+
+    fn take_edits<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        session: SessionId,
+        peer: DeviceKey,
+        edits: Vec<Edit>,
+    ) -> Result<(), StoreError> {
+        let mut ids = Vec::with_capacity(edits.len());
+        for edit in edits {
+            let id = edit.id;
+            match self.admit_received(step, now, peer, edit)? {
+                (Admission::Held | Admission::Admitted, beside) => {
+                    ids.push(id);
+                    self.release_acks(step, &beside);
+                }
+                (Admission::Waits, _) => {}
+                (Admission::Refused(why), _) => self.refuse(step, peer, format!("edit {}: {why}", id.short())),
+            }
+        }
+        if planted::is(Bug::SkippedAck) {
+            ids.retain(|id| !id.0[0].is_multiple_of(4));
+        }
+        if planted::is(Bug::AckBeforeCommit) {
+            self.acknowledge(step, session, ids);
+        } else if !ids.is_empty() {
+            // The acknowledgement waits for the commit, also of edits that were held: they may not be durable yet.
+            step.releases.push(Release::Ack(session, ids));
+        }
+        Ok(())
+    }
+
+    fn release_acks<S: Store>(&self, step: &mut Step<'_, S>, admitted: &[(DeviceKey, EditId)]) {
+        for (peer, edit) in admitted {
+            let sessions = self.sessions.iter().filter(|(_, session)| session.peer == *peer);
+            step.releases.extend(sessions.map(|(id, _)| Release::Ack(*id, vec![*edit])));
+        }
+    }
+
+    /// Tells a peer that edits are admitted and durable here.
+    pub(super) fn acknowledge<S: Store>(&self, step: &mut Step<'_, S>, session: SessionId, ids: Vec<EditId>) {
+        if self.sessions.contains_key(&session) {
+            step.outputs.push(Output::Send { session, frame: Frame::Ack(ids) });
+        }
+    }
+
+    /// A peer has edits durable: the cursor moves, and what the hub has is marked ✓✓.
+    fn acknowledged<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        session: SessionId,
+        peer: DeviceKey,
+        ids: &[EditId],
+    ) -> Result<(), StoreError> {
+        if let Some(session) = self.sessions.get(&session) {
+            step.overlay.batch.put(keys::cursor(&peer), keys::encode(&session.acknowledged()));
+        }
+        if peer != self.roster.genesis().hub {
+            return Ok(());
+        }
+        for id in ids {
+            let key = keys::arrival(id);
+            let Some(arrival) = keys::read::<Arrival>(&step.overlay, &key)? else { continue };
+            if arrival.at_hub.is_none() {
+                let document = arrival.document;
+                step.overlay.batch.put(key, keys::encode(&Arrival { at_hub: Some(now.0), ..arrival }));
+                step.overlay.batch.remove(keys::waiting(id));
+                self.waiting = self.waiting.saturating_sub(1);
+                step.outputs.push(Output::Changed(document));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn refuse<S: Store>(&mut self, step: &mut Step<'_, S>, peer: DeviceKey, why: String) {
+        self.refused += 1;
+        step.outputs.push(Output::Refused { peer, why });
+    }
+
+    /// Sends every peer what it can be sent now.
+    pub(super) fn pump_all<S: Store>(&mut self, step: &mut Step<'_, S>) -> Result<(), StoreError> {
+        let sessions: Vec<_> = self.sessions.keys().copied().collect();
+        sessions.into_iter().try_for_each(|session| self.pump(step, session))
+    }
+
+    fn pump<S: Store>(&mut self, step: &mut Step<'_, S>, id: SessionId) -> Result<(), StoreError> {
+        // Sends read what lies beneath this step's own writes, which are not durable yet.
+        let held = Held { core_roster: &self.roster, store: step.overlay.store, journal_durable: self.journal_durable };
+        let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
+        loop {
+            let frames = session.pump(&held)?;
+            if frames.is_empty() {
+                return Ok(());
+            }
+            step.outputs.extend(frames.into_iter().map(|frame| Output::Send { session: id, frame }));
+        }
+    }
+}
+
+fn check_hello(roster: &Roster, hello: &Hello) -> Result<(), String> {
+    if hello.version != VERSION {
+        return Err(format!("the peer speaks version {} of the protocol, this creel version {VERSION}", hello.version));
+    }
+    if hello.organisation != roster.organisation() {
+        return Err("the peer belongs to another organisation".to_owned());
+    }
+    // A head at a height that we hold too must be ours: else two hubs have written one roster.
+    match roster.height_of(&hello.head) {
+        Some(height) if height == hello.height => Ok(()),
+        None if hello.height > roster.height() => Ok(()),
+        _ => Err(format!("the peer's roster has another entry at height {}: two hubs write one roster", hello.height)),
+    }
+}

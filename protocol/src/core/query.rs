@@ -1,0 +1,335 @@
+//! What people ask.
+
+use super::io::{HistoryRow, NodeStatus, PeerStatus, Query, Refusal, Reply, Row, Shown};
+use super::keys::{self, Arrival, Summary};
+use super::{Core, PAGE, Step};
+use crate::edit::action::Action;
+use crate::id::{DocumentId, EditId};
+use crate::proof;
+use crate::shipment::effect::Effects;
+use crate::shipment::replay::Replayed;
+use crate::shipment::status::ExceptionKind;
+use crate::shipment::view::{Exception, detail};
+use crate::shipment::{explain, time};
+use crate::store::{Store, StoreError};
+use crate::workflow::Label;
+
+/// Hexadecimal digits that are enough to look for an id by.
+const PREFIX_MIN: usize = 4;
+
+/// Which shipments to list: every term must fit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Filter {
+    terms: Vec<Term>,
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Term {
+    Text(String),
+    Number(String),
+    Status(String),
+    Driver(String),
+    Party(String),
+    Run(String),
+    Consignee(String),
+    Exception,
+}
+
+impl Filter {
+    /// A filter from its text: words that must stand in the number or the consignee, and `status:`, `number:`, `driver:`
+    /// (or `driver:none`), `party:`, `run:`, `consignee:`, `is:exception`, `limit:N`, with spaces between.
+    pub(super) fn parse(text: &str) -> Result<Self, Refusal> {
+        let mut filter = Self::default();
+        for word in text.split_whitespace() {
+            let Some((key, value)) = word.split_once(':') else {
+                filter.terms.push(Term::Text(word.to_lowercase()));
+                continue;
+            };
+            let value = value.to_owned();
+            filter.terms.push(match key {
+                "status" => Term::Status(value),
+                "number" => Term::Number(value),
+                // The party's whole name and its own part of it both find it: driver:li-wei, driver:driver:li-wei.
+                "driver" if value == "none" => Term::Driver(String::new()),
+                "driver" if value.contains(':') => Term::Driver(value),
+                "driver" => Term::Driver(format!("driver:{value}")),
+                "shop" => Term::Party(format!("shop:{}", value.trim_start_matches("shop:"))),
+                "party" => Term::Party(value),
+                "run" => Term::Run(value),
+                "consignee" => Term::Consignee(value.to_lowercase()),
+                "is" if value == "exception" => Term::Exception,
+                "limit" => {
+                    let limit = value.parse().map_err(|_| Refusal::Invalid(format!("“{word}”: limit takes a number")))?;
+                    filter.limit = Some(limit);
+                    continue;
+                }
+                _ => {
+                    return Err(Refusal::Invalid(format!(
+                        "“{word}” is no filter: use status:, number:, driver: (or driver:none), shop:, party:, run:, \
+                         consignee:, is:exception, limit: or plain words"
+                    )));
+                }
+            });
+        }
+        Ok(filter)
+    }
+
+    fn fits(&self, summary: &Summary) -> bool {
+        self.terms.iter().all(|term| match term {
+            Term::Text(text) => {
+                summary.number.to_lowercase().contains(text) || summary.consignee.to_lowercase().contains(text)
+            }
+            Term::Number(number) => summary.number == *number,
+            Term::Status(status) => summary.status == *status,
+            Term::Driver(driver) => summary.driver == *driver,
+            Term::Party(party) => summary.parties.contains(party),
+            Term::Run(run) => summary.run == *run,
+            Term::Consignee(consignee) => summary.consignee.to_lowercase().contains(consignee),
+            Term::Exception => summary.exceptions > 0,
+        })
+    }
+}
+
+impl Core {
+    pub(super) fn ask<S: Store>(&mut self, step: &mut Step<'_, S>, query: Query) -> Result<Reply, Refusal> {
+        match query {
+            Query::Status => Ok(Reply::Status(Box::new(self.status()))),
+            Query::List { filter } => {
+                let found = self.list(step, &Filter::parse(&filter)?)?;
+                Ok(Reply::List(found.into_iter().map(|(id, summary)| row(id, summary)).collect()))
+            }
+            Query::Show { shipment } => {
+                let document = self.find(step, &shipment)?;
+                Ok(Reply::Shown(Box::new(self.show(step, document)?)))
+            }
+            Query::History { shipment } => {
+                let document = self.find(step, &shipment)?;
+                Ok(Reply::History(self.history_rows(step, &document)?))
+            }
+            Query::Why { shipment } => {
+                let document = self.find(step, &shipment)?;
+                let history = self.history(step, &document)?;
+                let mut sentences = explain::why(&history, &Effects::of(&history, &self.roster), &self.roster);
+                let across = self.across(step, document)?;
+                sentences.extend(across.into_iter().map(|found| Label { en: found.text, zh: found.text_zh }));
+                Ok(Reply::Why(sentences))
+            }
+            Query::Proof { shipment } => {
+                let document = self.find(step, &shipment)?;
+                let history = self.history(step, &document)?;
+                let effects = Effects::of(&history, &self.roster);
+                proof::export(&history, &effects, &self.roster).map(Reply::File).map_err(Refusal::Invalid)
+            }
+            Query::Automerge { shipment } => {
+                let document = self.find(step, &shipment)?;
+                let history = self.history(step, &document)?;
+                let effects = Effects::of(&history, &self.roster);
+                let replayed = Replayed::of(&history, &effects)
+                    .map_err(|error| Refusal::Invalid(format!("the shipment can't be replayed: {error}")))?;
+                Ok(Reply::File(replayed.save()))
+            }
+            Query::Sheet { from, to } => Ok(Reply::Sheet(self.sheet(step, from, to)?)),
+        }
+    }
+
+    /// The document that a person means by a number, an id or the beginning of an id.
+    pub(super) fn find<S: Store>(&mut self, step: &mut Step<'_, S>, name: &str) -> Result<DocumentId, Refusal> {
+        self.refresh_all(step)?;
+        let mut found = self.numbered(step, name)?;
+        if found.is_empty() {
+            found = documents_by_prefix(step, name)?;
+        }
+        match found[..] {
+            [document] => Ok(document),
+            [] => Err(Refusal::NotFound(name.to_owned())),
+            _ => {
+                let candidates: Vec<_> = found.iter().take(8).map(ToString::to_string).collect();
+                Err(Refusal::Ambiguous { name: name.to_owned(), candidates: candidates.join(", ") })
+            }
+        }
+    }
+
+    /// The edit that a person means by an id or the beginning of one.
+    pub(super) fn find_edit<S: Store>(&self, step: &Step<'_, S>, name: &str) -> Result<EditId, Refusal> {
+        if let Ok(edit) = EditId::parse(name) {
+            return Ok(edit);
+        }
+        let found: Vec<EditId> = by_prefix(step, b'i', name)?
+            .iter()
+            .filter_map(|key| keys::tail(key).map(EditId))
+            .filter(|edit| edit.to_string().starts_with(name))
+            .collect();
+        match found[..] {
+            [edit] => Ok(edit),
+            [] => Err(Refusal::Invalid(format!("there is no edit “{name}” here: take its id from “creel history”"))),
+            _ => Err(Refusal::Invalid(format!("several edits begin with “{name}”: give more digits"))),
+        }
+    }
+
+    /// The shipments a filter finds, in the order of their ids, which is that of their opening.
+    pub(super) fn list<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        filter: &Filter,
+    ) -> Result<Vec<(DocumentId, Summary)>, StoreError> {
+        self.refresh_all(step)?;
+        let limit = filter.limit.unwrap_or(usize::MAX);
+        let mut found = Vec::new();
+        let (mut from, to) = keys::under(b"s");
+        while found.len() < limit {
+            let page = step.overlay.scan(&from, &to, PAGE)?;
+            for (key, value) in &page {
+                let summary: Summary = keys::decode(key, value)?;
+                if found.len() < limit
+                    && filter.fits(&summary)
+                    && let Some(document) = keys::tail(key)
+                {
+                    found.push((DocumentId(document), summary));
+                }
+            }
+            match page.last() {
+                Some((last, _)) if page.len() == PAGE => from = [last.as_slice(), &[0]].concat(),
+                _ => break,
+            }
+        }
+        Ok(found)
+    }
+
+    fn show<S: Store>(&mut self, step: &mut Step<'_, S>, document: DocumentId) -> Result<Shown, StoreError> {
+        let render = self.render(step, document)?;
+        let history = self.history(step, &document)?;
+        let photos = history.events().iter().filter_map(|event| match &event.action {
+            Ok(Action::Record(record)) => Some(record.photos.clone()),
+            _ => None,
+        });
+        Ok(Shown {
+            view: render.view.clone(),
+            across: self.across(step, document)?,
+            edits_hash: render.edits_hash,
+            view_hash: render.view_hash,
+            automerge_heads: render.automerge_heads.clone(),
+            photos: photos.flatten().collect(),
+        })
+    }
+
+    /// Exceptions that only a look at other shipments shows.
+    fn across<S: Store>(&self, step: &Step<'_, S>, document: DocumentId) -> Result<Vec<Exception>, StoreError> {
+        let summary: Summary = keys::read(&step.overlay, &keys::summary(&document))?.unwrap_or_default();
+        let numbered = self.numbered(step, &summary.number)?;
+        if numbered.len() < 2 {
+            return Ok(Vec::new());
+        }
+        let mut edits = Vec::new();
+        for twin in &numbered {
+            let history = self.history(step, twin)?;
+            edits.extend(history.events().first().map(|event| event.edit.id));
+        }
+        let ids: Vec<_> = numbered.iter().map(ToString::to_string).collect();
+        Ok(vec![Exception {
+            kind: ExceptionKind::NumberTwice,
+            edits,
+            text: format!("The number {} was opened more than once: {}.", summary.number, ids.join(", ")),
+            text_zh: format!("单号 {} 被开了不止一次：{}。", summary.number, ids.join("、")),
+        }])
+    }
+
+    fn history_rows<S: Store>(
+        &self,
+        step: &Step<'_, S>,
+        document: &DocumentId,
+    ) -> Result<Vec<HistoryRow>, StoreError> {
+        let history = self.history(step, document)?;
+        let effects = Effects::of(&history, &self.roster);
+        let mut rows = Vec::new();
+        for (place, event) in history.events().iter().enumerate() {
+            let statement = &event.edit.statement;
+            let arrival: Option<Arrival> = keys::read(&step.overlay, &keys::arrival(&event.edit.id))?;
+            let member = self.roster.member(&statement.author);
+            rows.push(HistoryRow {
+                edit: event.edit.id,
+                author: member.map_or_else(|| statement.author.short(), |member| member.name.clone()),
+                device: statement.author,
+                by: statement.by.clone(),
+                action: event.action.as_ref().map_or("unknown", Action::name).to_owned(),
+                step: match &event.action {
+                    Ok(Action::Record(record)) => Some(record.step.clone()),
+                    _ => None,
+                },
+                counted: effects.counts(place),
+                why_not: effects.verdicts[place].as_ref().err().map(ToString::to_string),
+                at: time::rfc3339_at(statement.at),
+                arrived: arrival.as_ref().map_or_else(String::new, |arrival| time::rfc3339_at(arrival.at)),
+                at_hub: arrival.and_then(|arrival| arrival.at_hub).map(time::rfc3339_at),
+                detail: event.action.as_ref().ok().and_then(detail),
+            });
+        }
+        Ok(rows)
+    }
+
+    fn status(&self) -> NodeStatus {
+        let own = self.roster.member(&self.key);
+        let hub = self.roster.genesis().hub;
+        let peers = self.roster.members().into_iter().filter(|member| member.key != self.key).map(|member| {
+            let sessions = || self.sessions.values().filter(|session| session.peer == member.key);
+            PeerStatus {
+                name: member.name.clone(),
+                role: member.role,
+                party: member.party.clone(),
+                device: member.key,
+                hub: member.key == hub,
+                connected: sessions().any(crate::sync::Session::is_greeted),
+                unacknowledged: sessions().map(|session| session.unacked() as u64).max().unwrap_or(0),
+            }
+        });
+        NodeStatus {
+            organisation: self.roster.genesis().organisation.clone(),
+            organisation_id: self.roster.organisation(),
+            device: self.key,
+            name: own.map_or_else(|| self.key.short(), |member| member.name.clone()),
+            role: own.map(|member| member.role),
+            party: own.and_then(|member| member.party.clone()),
+            hub: self.is_hub(),
+            shipments: self.shipments,
+            waiting: self.waiting,
+            held_back: self.held_back.len() as u64,
+            refused: self.refused,
+            refreshing: self.stale,
+            roster_height: self.roster.height(),
+            peers: peers.collect(),
+        }
+    }
+}
+
+/// A shipment as a list shows it.
+fn row(id: DocumentId, summary: Summary) -> Row {
+    Row {
+        id,
+        number: summary.number,
+        status: summary.status,
+        status_label: Label { zh: summary.label_zh, en: summary.label_en },
+        colour: summary.colour,
+        exceptions: summary.exceptions,
+        consignee: summary.consignee,
+        driver: summary.driver,
+        run: summary.run,
+        window: summary.window,
+    }
+}
+
+fn documents_by_prefix<S: Store>(step: &Step<'_, S>, name: &str) -> Result<Vec<DocumentId>, Refusal> {
+    let found = by_prefix(step, b'd', name)?;
+    let documents = found.iter().filter_map(|key| keys::tail(key).map(DocumentId));
+    Ok(documents.filter(|document| document.to_string().starts_with(name)).collect())
+}
+
+/// Keys of a letter whose hexadecimal form may begin with `name`.
+fn by_prefix<S: Store>(step: &Step<'_, S>, letter: u8, name: &str) -> Result<Vec<Vec<u8>>, Refusal> {
+    let whole = name.get(..name.len() / 2 * 2).unwrap_or_default();
+    let Ok(bytes) = data_encoding::HEXLOWER.decode(whole.as_bytes()) else { return Ok(Vec::new()) };
+    if name.len() < PREFIX_MIN || !name.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Ok(Vec::new());
+    }
+    let (from, to) = keys::under(&[&[letter], bytes.as_slice()].concat());
+    Ok(step.overlay.scan(&from, &to, PAGE)?.into_iter().map(|(key, _)| key).collect())
+}

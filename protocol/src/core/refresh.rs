@@ -1,0 +1,159 @@
+//! Summaries and indexes: caches of what documents mean, made from their edits when they are stale.
+//!
+//! Admission only marks a document as stale; rendering it happens when nothing else is to be done, or when somebody asks.
+//! That is what lets a hub take in edits at the speed of its disk.
+
+use super::keys::{self, Summary};
+use super::{Core, PAGE, Release, Step};
+use crate::edit::Edit;
+use crate::id::{DocumentId, EditId};
+use crate::shipment::{History, Render};
+use crate::store::{Store, StoreError};
+use crate::sync::JournalEntry;
+use std::sync::Arc;
+
+/// Documents refreshed in one idle step: a few milliseconds of work.
+const REFRESH_PAGE: usize = 32;
+
+impl Core {
+    /// Refreshes a bounded number of documents.
+    pub(super) fn refresh_some<S: Store>(&mut self, step: &mut Step<'_, S>) -> Result<(), StoreError> {
+        self.refresh_page(step, REFRESH_PAGE).map(drop)
+    }
+
+    /// Refreshes every stale document, because an answer depends on all of them.
+    pub(super) fn refresh_all<S: Store>(&mut self, step: &mut Step<'_, S>) -> Result<(), StoreError> {
+        while self.stale > 0 && self.refresh_page(step, PAGE)? > 0 {}
+        Ok(())
+    }
+
+    fn refresh_page<S: Store>(&mut self, step: &mut Step<'_, S>, limit: usize) -> Result<usize, StoreError> {
+        let (from, to) = keys::under(b"x");
+        let stale = step.overlay.scan(&from, &to, limit)?;
+        for (key, _) in &stale {
+            if let Some(document) = keys::tail(key).map(DocumentId) {
+                self.refresh(step, document)?;
+            }
+        }
+        if stale.is_empty() {
+            self.stale = 0;
+        }
+        Ok(stale.len())
+    }
+
+    /// Makes a document's summary and indexes anew.
+    pub(super) fn refresh<S: Store>(&mut self, step: &mut Step<'_, S>, document: DocumentId) -> Result<(), StoreError> {
+        let render = self.render(step, document)?;
+        let before: Summary = keys::read(&step.overlay, &keys::summary(&document))?.unwrap_or_default();
+        let view = &render.view;
+        let text = |field: &str| {
+            let value = view.plan.get(field).and_then(|value| value.as_str());
+            value.unwrap_or_default().to_owned()
+        };
+        let mut parties = before.parties.clone();
+        for party in &render.parties {
+            if !parties.contains(party) {
+                // The document comes into this party's scope: its devices are to be sent all of it.
+                parties.push(party.clone());
+                step.overlay.batch.put(keys::party(party, &document), Vec::new());
+                self.journal(step, &JournalEntry::Widen { document, party: party.clone() });
+            }
+        }
+        if before.number != view.number {
+            if !before.number.is_empty() {
+                step.overlay.batch.remove(keys::number(&before.number, &document));
+            }
+            step.overlay.batch.put(keys::number(&view.number, &document), Vec::new());
+        }
+        let twins = self.numbered(step, &view.number)?.into_iter().filter(|twin| *twin != document).collect::<Vec<_>>();
+        for twin in twins.iter().filter(|twin| !before.twins.contains(twin)) {
+            self.mark_stale(step, twin)?;
+        }
+        let summary = Summary {
+            number: view.number.clone(),
+            status: view.status.clone(),
+            label_zh: view.status_label.zh.clone(),
+            label_en: view.status_label.en.clone(),
+            colour: view.colour.clone(),
+            exceptions: view.exceptions.len() as u64 + u64::from(!twins.is_empty()),
+            consignee: text("consignee"),
+            driver: text("driver"),
+            run: text("run"),
+            window: text("window"),
+            parties,
+            twins,
+        };
+        if summary != before {
+            step.overlay.batch.put(keys::summary(&document), keys::encode(&summary));
+            step.releases.push(Release::Changed(document));
+        }
+        let key = keys::stale(&document);
+        if step.overlay.get(&key)?.is_some() {
+            step.overlay.batch.remove(key);
+            self.stale = self.stale.saturating_sub(1);
+            step.added.stale = step.added.stale.saturating_sub(1);
+        }
+        Ok(())
+    }
+
+    /// The documents of a number.
+    pub(super) fn numbered<S: Store>(&self, step: &Step<'_, S>, number: &str) -> Result<Vec<DocumentId>, StoreError> {
+        if number.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (from, to) = keys::under(&keys::number_prefix(number));
+        let pairs = step.overlay.scan(&from, &to, PAGE)?;
+        Ok(pairs.iter().filter_map(|(key, _)| keys::tail(key).map(DocumentId)).collect())
+    }
+
+    /// A document's edits.
+    pub(super) fn edits_of<S: Store>(&self, store: &S, document: &DocumentId) -> Result<Vec<Edit>, StoreError> {
+        let organisation = self.roster.organisation();
+        super::all(store, &keys::edits(document))?
+            .map(|(key, bytes)| {
+                let edit = Edit::stored(&organisation, bytes)
+                    .map_err(|error| StoreError::Failed(format!("a stored edit is damaged: {error}")))?;
+                if keys::tail(&key) == Some(edit.id.0) && edit.document == *document {
+                    Ok(edit)
+                } else {
+                    Err(StoreError::Failed(format!("the edit stored under {} is another", edit.id)))
+                }
+            })
+            .collect()
+    }
+
+    /// A document rendered, from memory where its heads and the roster are still the same.
+    pub(super) fn render<S: Store>(
+        &mut self,
+        step: &Step<'_, S>,
+        document: DocumentId,
+    ) -> Result<Arc<Render>, StoreError> {
+        let heads: Vec<EditId> = keys::read(&step.overlay, &keys::heads(&document))?.unwrap_or_default();
+        let roster = self.roster.head();
+        if let Some((known, render)) = self.rendered.get(&document)
+            && known.split_first().is_some_and(|(first, rest)| first.0 == roster.0 && rest == heads)
+        {
+            return Ok(Arc::clone(render));
+        }
+        let mut edits = self.edits_of(&step.overlay, &document)?;
+        if crate::planted::is(crate::planted::Bug::ViewByArrival) {
+            let arrived = |edit: &Edit| {
+                let arrival = keys::read::<keys::Arrival>(&step.overlay, &keys::arrival(&edit.id));
+                arrival.ok().flatten().map(|arrival| arrival.seq)
+            };
+            edits.sort_by_key(arrived);
+        }
+        let render = Render::of(document, edits, &self.roster)
+            .map(Arc::new)
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        // The roster's head stands before the heads, as both together decide the view.
+        let known = std::iter::once(EditId(roster.0)).chain(heads).collect();
+        self.rendered.put(document, (known, Arc::clone(&render)));
+        Ok(render)
+    }
+
+    /// A document's history, for what is asked about single edits.
+    pub(super) fn history<S: Store>(&self, step: &Step<'_, S>, document: &DocumentId) -> Result<History, StoreError> {
+        Ok(History::new(self.edits_of(&step.overlay, document)?))
+    }
+}

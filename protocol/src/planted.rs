@@ -1,0 +1,53 @@
+//! Bugs planted on purpose, to show that the simulator catches them. Outside its feature nothing of them is compiled in:
+//! [`is`] is the constant `false`.
+
+/// A bug that can be planted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Bug {
+    /// Acknowledges an edit before it is durable.
+    AckBeforeCommit = 1,
+    /// Admits an edit without waiting for its predecessors.
+    IgnoredAfter,
+    /// Lets the later clock decide the status.
+    LastWriterByClock,
+    /// Forgets to acknowledge some edits.
+    SkippedAck,
+    /// Sends a party shipments that are not its own.
+    ScopeLeaks,
+    /// Renders a view that depends on the order of arrival.
+    ViewByArrival,
+}
+
+impl Bug {
+    /// Every bug.
+    pub const ALL: [Self; 6] = [
+        Self::AckBeforeCommit,
+        Self::IgnoredAfter,
+        Self::LastWriterByClock,
+        Self::SkippedAck,
+        Self::ScopeLeaks,
+        Self::ViewByArrival,
+    ];
+}
+
+#[cfg(feature = "planted")]
+static PLANTED: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
+
+/// Plants a bug, or none.
+#[cfg(feature = "planted")]
+pub fn plant(bug: Option<Bug>) {
+    PLANTED.store(bug.map_or(0, |bug| bug as u8), std::sync::atomic::Ordering::Relaxed);
+}
+
+/// Whether the bug is planted.
+#[cfg(feature = "planted")]
+pub fn is(bug: Bug) -> bool {
+    PLANTED.load(std::sync::atomic::Ordering::Relaxed) == bug as u8
+}
+
+/// Whether the bug is planted: never, in what is shipped.
+#[cfg(not(feature = "planted"))]
+pub const fn is(_bug: Bug) -> bool {
+    false
+}

@@ -1,0 +1,217 @@
+//! Frames: what two nodes say to each other on a stream, as bytes and as types.
+
+use crate::cbor::{Bytes, CborError, Decode, Encode, Reader, Writer, cbor_map};
+use crate::edit::{Edit, EditError};
+use crate::id::{DeviceKey, Digest, DocumentId, EditId, EntryId, OrganisationId};
+
+/// Bytes of a frame, its length not counted. A sender fills frames to [`FRAME_BYTES_GOAL`].
+pub const FRAME_BYTES_MAX: usize = 256 * 1024;
+/// At this many bytes a sender closes a frame of edits or of a list.
+pub const FRAME_BYTES_GOAL: usize = 64 * 1024;
+/// The version of this protocol; part of the ALPN name too.
+pub const VERSION: u64 = 1;
+
+cbor_map! {
+    /// The first frame of each side.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Hello {
+        /// [`VERSION`].
+        1 => version: u64,
+        /// The organisation both must belong to.
+        2 => organisation: OrganisationId,
+        /// The height of the newest roster entry held.
+        3 => height: u64,
+        /// That entry.
+        4 => head: EntryId,
+    }
+}
+
+cbor_map! {
+    /// One document in the flat list.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Listed {
+        /// The document.
+        1 => document: DocumentId,
+        /// Digest of its heads.
+        2 => heads: Digest,
+    }
+}
+
+cbor_map! {
+    /// The documents both may see, summed up.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Summed {
+        /// How many.
+        1 => count: u64,
+        /// Digest over the flat list.
+        2 => digest: Digest,
+    }
+}
+
+cbor_map! {
+    /// A part of the flat list, ascending by document.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct List {
+        /// The documents.
+        1 => documents: Vec<Listed>,
+        /// Whether the list ends here.
+        2 => last: bool,
+    }
+}
+
+cbor_map! {
+    /// A document's heads at the sender, who has found that the other's differ.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Heads {
+        /// The document.
+        1 => document: DocumentId,
+        /// Its heads; none if the sender does not hold it.
+        2 => heads: Vec<EditId>,
+        /// Whether the other is asked for its own heads in turn.
+        3 => ask: bool,
+    }
+}
+
+cbor_map! {
+    /// A device asks to become a member.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Redeem {
+        /// Which invite.
+        1 => invite: Digest,
+        /// That the device holds its secret.
+        2 => proof: Digest,
+    }
+}
+
+cbor_map! {
+    /// The hub's answer.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Welcome {
+        /// That the hub holds the invite's secret.
+        1 => proof: Digest,
+        /// The roster, genesis first.
+        2 => entries: Vec<Bytes>,
+    }
+}
+
+/// A frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// The first frame of each side.
+    Hello(Hello),
+    /// Roster entries that the other lacks, in order.
+    Roster(Vec<Bytes>),
+    /// Edits, in causal order within each document. Verified.
+    Edits(Vec<Edit>),
+    /// Edits that are admitted and durable at the sender.
+    Ack(Vec<EditId>),
+    /// The sender's documents that both may see, summed up: does the other hold the same?
+    Prove(Summed),
+    /// It does not: send the list.
+    Differs,
+    /// A part of the list.
+    List(List),
+    /// A document's heads.
+    Heads(Heads),
+    /// A device asks to become a member.
+    Redeem(Redeem),
+    /// The hub's answer.
+    Welcome(Welcome),
+    /// Why the sender will not go on, in words for a person.
+    Refuse(String),
+}
+
+/// Why bytes are not a frame. The connection is closed; nothing of the frame takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// Not in its encoding.
+    #[error("a frame's encoding is wrong: {0}")]
+    Encoding(#[from] CborError),
+    /// Longer than [`FRAME_BYTES_MAX`].
+    #[error("a frame of {0} bytes is larger than the 256 KiB allowed")]
+    TooLarge(usize),
+    /// Not a kind of frame of this version.
+    #[error("frame kind {0} is not known")]
+    Unknown(u64),
+}
+
+impl Encode for Frame {
+    fn encode(&self, writer: &mut Writer) {
+        writer.array(2);
+        let mut kind = |kind: u64, body: &dyn Fn(&mut Writer)| {
+            writer.unsigned(kind);
+            body(writer);
+        };
+        match self {
+            Self::Hello(body) => kind(1, &|w| body.encode(w)),
+            Self::Roster(entries) => kind(2, &|w| entries.encode(w)),
+            Self::Edits(edits) => kind(3, &|w| {
+                w.array(edits.len());
+                edits.iter().for_each(|edit| w.byte_string(&edit.bytes));
+            }),
+            Self::Ack(ids) => kind(4, &|w| ids.encode(w)),
+            Self::Prove(body) => kind(5, &|w| body.encode(w)),
+            Self::Differs => kind(6, &|w| w.boolean(true)),
+            Self::List(body) => kind(7, &|w| body.encode(w)),
+            Self::Heads(body) => kind(8, &|w| body.encode(w)),
+            Self::Redeem(body) => kind(9, &|w| body.encode(w)),
+            Self::Welcome(body) => kind(10, &|w| body.encode(w)),
+            Self::Refuse(why) => kind(11, &|w| w.text(why)),
+        }
+    }
+}
+
+impl Frame {
+    /// A frame from a peer's bytes. Edits that are not ones (encoding, limits, signature) are left out and returned
+    /// beside the frame, to be counted and logged; they spoil nothing for the others.
+    pub fn decode(bytes: &[u8], organisation: &OrganisationId) -> Result<(Self, Vec<EditError>), FrameError> {
+        if bytes.len() > FRAME_BYTES_MAX {
+            return Err(FrameError::TooLarge(bytes.len()));
+        }
+        let mut reader = Reader::new(bytes);
+        if reader.array()? != 2 {
+            return Err(CborError::Type.into());
+        }
+        let mut refused = Vec::new();
+        let frame = match reader.unsigned()? {
+            1 => Self::Hello(Hello::decode(&mut reader)?),
+            2 => Self::Roster(Vec::decode(&mut reader)?),
+            3 => {
+                let mut edits = Vec::new();
+                for _ in 0..reader.array()? {
+                    match Edit::verify(organisation, reader.byte_string()?) {
+                        Ok(edit) => edits.push(edit),
+                        Err(error) => refused.push(error),
+                    }
+                }
+                Self::Edits(edits)
+            }
+            4 => Self::Ack(Vec::decode(&mut reader)?),
+            5 => Self::Prove(Summed::decode(&mut reader)?),
+            6 => {
+                reader.boolean()?;
+                Self::Differs
+            }
+            7 => Self::List(List::decode(&mut reader)?),
+            8 => Self::Heads(Heads::decode(&mut reader)?),
+            9 => Self::Redeem(Redeem::decode(&mut reader)?),
+            10 => Self::Welcome(Welcome::decode(&mut reader)?),
+            11 => Self::Refuse(String::decode(&mut reader)?.chars().take(500).collect()),
+            kind => return Err(FrameError::Unknown(kind)),
+        };
+        reader.end()?;
+        Ok((frame, refused))
+    }
+}
+
+/// Digest of a document's heads, which must be sorted.
+pub fn heads_digest(heads: &[EditId]) -> Digest {
+    let mut hasher = blake3::Hasher::new_derive_key("creel/heads/1");
+    for head in heads {
+        hasher.update(&head.0);
+    }
+    Digest(*hasher.finalize().as_bytes())
+}
+
+/// The devices that a session is between are told apart by key.
+pub type Peer = DeviceKey;

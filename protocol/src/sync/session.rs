@@ -1,0 +1,353 @@
+//! One session with one peer: what it has, what it was sent, what it acknowledged.
+
+use super::frame::{FRAME_BYTES_GOAL, Frame, Heads, Hello, List, Listed, Summed};
+use super::journal::JournalEntry;
+use crate::cbor::Bytes;
+use crate::edit::{Edit, causal};
+use crate::id::{DeviceKey, Digest, DocumentId, EditId};
+use crate::planted::{self, Bug};
+use crate::store::StoreError;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+/// Edits a peer may be sent before it has acknowledged the first of them.
+const UNACKED_MAX: usize = 4_096;
+/// Bytes of them.
+const UNACKED_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Journal entries looked at in one step.
+const JOURNAL_PAGE: usize = 512;
+/// Documents listed in one frame: 52 bytes each.
+const LIST_PAGE: usize = 1_200;
+
+/// Which documents a member may see.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// All of them.
+    All,
+    /// Those that its party has to do with.
+    Party(String),
+}
+
+/// What a session asks of the node it runs in.
+pub trait Holding {
+    /// Journal entries from `from` on, no later than what is durable.
+    fn journal(&self, from: u64, limit: usize) -> Result<Vec<(u64, JournalEntry)>, StoreError>;
+    /// Whether a document is in a scope.
+    fn in_scope(&self, document: &DocumentId, scope: &Scope) -> Result<bool, StoreError>;
+    /// An edit, if it is held.
+    fn edit(&self, document: &DocumentId, edit: &EditId) -> Result<Option<Edit>, StoreError>;
+    /// All edits of a document.
+    fn edits(&self, document: &DocumentId) -> Result<Vec<Edit>, StoreError>;
+    /// A document's heads, sorted; none if it is not held.
+    fn heads(&self, document: &DocumentId) -> Result<Vec<EditId>, StoreError>;
+    /// Documents in a scope after `after`, ascending, with the digests of their heads.
+    fn list(&self, scope: &Scope, after: Option<DocumentId>, limit: usize) -> Result<Vec<Listed>, StoreError>;
+    /// Roster entries from a height on.
+    fn roster_entries(&self, from: u64) -> Vec<Bytes>;
+    /// The height of the newest roster entry.
+    fn roster_height(&self) -> u64;
+}
+
+/// Where the proof stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Proof {
+    /// Nothing was proven or asked for yet.
+    Open,
+    /// The digest was sent.
+    Asked,
+    /// The list is being sent; the last document listed.
+    Listing(Option<DocumentId>),
+    /// Done.
+    Done,
+}
+
+/// A session.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// The peer.
+    pub peer: DeviceKey,
+    /// What the peer may see.
+    pub scope: Scope,
+    dialled: bool,
+    greeted: bool,
+    /// The height of the newest roster entry the peer is known to have or to be on its way to.
+    roster_height: u64,
+    /// The next journal entry to look at.
+    cursor: u64,
+    /// Journal entries that wait for acknowledgements, with how many.
+    pending: BTreeMap<u64, usize>,
+    /// Edits on their way: their size, and the journal entries that wait for them.
+    unacked: HashMap<EditId, (usize, Vec<u64>)>,
+    unacked_bytes: usize,
+    /// Documents to be repaired, and the heads the peer is known to have.
+    repairs: VecDeque<(DocumentId, Vec<EditId>)>,
+    proof: Proof,
+    /// The peer's list as far as it was compared: the next document of ours to compare comes after this one.
+    compared: Option<DocumentId>,
+}
+
+impl Session {
+    /// A session with a peer whose membership was checked. `acknowledged` is the journal's prefix that the peer has
+    /// acknowledged in earlier sessions.
+    pub fn new(peer: DeviceKey, scope: Scope, dialled: bool, acknowledged: u64) -> Self {
+        Self {
+            peer,
+            scope,
+            dialled,
+            greeted: false,
+            roster_height: 0,
+            cursor: acknowledged,
+            pending: BTreeMap::new(),
+            unacked: HashMap::new(),
+            unacked_bytes: 0,
+            repairs: VecDeque::new(),
+            proof: Proof::Open,
+            compared: None,
+        }
+    }
+
+    /// Takes the peer's greeting.
+    pub fn greeted(&mut self, hello: &Hello) {
+        self.greeted = true;
+        self.roster_height = hello.height;
+    }
+
+    /// Whether the peer has greeted.
+    pub fn is_greeted(&self) -> bool {
+        self.greeted
+    }
+
+    /// The peer sent us roster entries: it has them itself.
+    pub fn peer_has_roster(&mut self, height: u64) {
+        self.roster_height = self.roster_height.max(height);
+    }
+
+    /// The prefix of the journal that the peer has acknowledged.
+    pub fn acknowledged(&self) -> u64 {
+        self.pending.first_key_value().map_or(self.cursor, |(seq, _)| *seq)
+    }
+
+    /// How many edits are on their way.
+    pub fn unacked(&self) -> usize {
+        self.unacked.len()
+    }
+
+    /// Takes acknowledgements.
+    pub fn acked(&mut self, ids: &[EditId]) {
+        for id in ids {
+            let Some((bytes, entries)) = self.unacked.remove(id) else { continue };
+            self.unacked_bytes -= bytes;
+            for seq in entries {
+                if let Some(left) = self.pending.get_mut(&seq) {
+                    *left -= 1;
+                    if *left == 0 {
+                        self.pending.remove(&seq);
+                    }
+                }
+            }
+        }
+    }
+
+    fn room(&self) -> bool {
+        self.unacked.len() < UNACKED_MAX && self.unacked_bytes < UNACKED_BYTES_MAX
+    }
+
+    /// What can be sent now. Empty when there is nothing to say or the peer must acknowledge first. To be called again
+    /// until it is empty.
+    pub fn pump<H: Holding>(&mut self, holding: &H) -> Result<Vec<Frame>, StoreError> {
+        let mut frames = Vec::new();
+        if !self.greeted {
+            return Ok(frames);
+        }
+        if self.roster_height < holding.roster_height() {
+            frames.extend(roster_frames(holding.roster_entries(self.roster_height + 1)));
+            self.roster_height = holding.roster_height();
+        }
+        let mut edits = Outbox::default();
+        let mut drained = false;
+        while self.room() && edits.bytes < FRAME_BYTES_GOAL {
+            let page = holding.journal(self.cursor, JOURNAL_PAGE)?;
+            if page.is_empty() {
+                drained = true;
+                break;
+            }
+            for (seq, entry) in page {
+                if !self.room() || edits.bytes >= FRAME_BYTES_GOAL {
+                    break;
+                }
+                self.push(holding, seq, entry, &mut edits)?;
+                self.cursor = seq + 1;
+            }
+        }
+        while drained && self.room() && edits.bytes < FRAME_BYTES_GOAL {
+            let Some((document, known)) = self.repairs.pop_front() else { break };
+            for edit in causal::beyond(causal::order(holding.edits(&document)?), &known) {
+                self.send(edit, None, &mut edits);
+            }
+        }
+        if !edits.edits.is_empty() {
+            frames.push(Frame::Edits(edits.edits));
+        } else if drained {
+            frames.extend(self.prove(holding)?);
+        }
+        Ok(frames)
+    }
+
+    fn push<H: Holding>(
+        &mut self,
+        holding: &H,
+        seq: u64,
+        entry: JournalEntry,
+        edits: &mut Outbox,
+    ) -> Result<(), StoreError> {
+        match entry {
+            JournalEntry::Edit { document, edit, source } => {
+                let shown = planted::is(Bug::ScopeLeaks) || holding.in_scope(&document, &self.scope)?;
+                if source != Some(self.peer)
+                    && shown
+                    && let Some(edit) = holding.edit(&document, &edit)?
+                {
+                    self.send(edit, Some(seq), edits);
+                }
+            }
+            JournalEntry::Widen { document, party } => {
+                if self.scope == Scope::Party(party) {
+                    for edit in causal::order(holding.edits(&document)?) {
+                        self.send(edit, Some(seq), edits);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, edit: Edit, seq: Option<u64>, edits: &mut Outbox) {
+        let size = edit.bytes.len();
+        let on_its_way = self.unacked.contains_key(&edit.id);
+        let (_, entries) = self.unacked.entry(edit.id).or_insert((size, Vec::new()));
+        if let Some(seq) = seq {
+            entries.push(seq);
+            *self.pending.entry(seq).or_default() += 1;
+        }
+        // What is on its way on this ordered stream need not be sent twice.
+        if !on_its_way {
+            self.unacked_bytes += size;
+            edits.bytes += size;
+            edits.edits.push(edit);
+        }
+    }
+
+    /// Once the journal is drained and acknowledged, the dialling side proves that both hold the same.
+    fn prove<H: Holding>(&mut self, holding: &H) -> Result<Option<Frame>, StoreError> {
+        match &self.proof {
+            Proof::Open if self.dialled && self.unacked.is_empty() => {
+                self.proof = Proof::Asked;
+                Ok(Some(Frame::Prove(sum(holding, &self.scope)?)))
+            }
+            Proof::Listing(after) => {
+                let documents = holding.list(&self.scope, *after, LIST_PAGE)?;
+                let last = documents.len() < LIST_PAGE;
+                self.proof =
+                    if last { Proof::Done } else { Proof::Listing(documents.last().map(|listed| listed.document)) };
+                Ok(Some(Frame::List(List { documents, last })))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The peer's proof: answered only if it fails.
+    pub fn proven<H: Holding>(&mut self, holding: &H, theirs: Summed) -> Result<Option<Frame>, StoreError> {
+        Ok((sum(holding, &self.scope)? != theirs).then_some(Frame::Differs))
+    }
+
+    /// The peer holds something else: the list is sent next.
+    pub fn differs(&mut self) {
+        if self.proof == Proof::Asked {
+            self.proof = Proof::Listing(None);
+        }
+    }
+
+    /// Compares a part of the peer's list with ours: what the peer lacks is sent, and where both hold something the heads
+    /// tell who lacks what.
+    pub fn compare<H: Holding>(&mut self, holding: &H, theirs: &List) -> Result<Vec<Frame>, StoreError> {
+        let mut frames = Vec::new();
+        let end = if theirs.last { None } else { theirs.documents.last().map(|listed| listed.document) };
+        let mut listed: BTreeMap<DocumentId, Digest> =
+            theirs.documents.iter().map(|listed| (listed.document, listed.heads)).collect();
+        loop {
+            let page = holding.list(&self.scope, self.compared, LIST_PAGE)?;
+            let done = page.len() < LIST_PAGE;
+            for ours in page {
+                if end.is_some_and(|end| ours.document > end) {
+                    return Ok(self.only_theirs(listed, frames));
+                }
+                self.compared = Some(ours.document);
+                match listed.remove(&ours.document) {
+                    Some(heads) if heads == ours.heads => {}
+                    Some(_) => {
+                        let heads = holding.heads(&ours.document)?;
+                        frames.push(Frame::Heads(Heads { document: ours.document, heads, ask: true }));
+                    }
+                    None => self.repairs.push_back((ours.document, Vec::new())),
+                }
+            }
+            if done {
+                return Ok(self.only_theirs(listed, frames));
+            }
+        }
+    }
+
+    fn only_theirs(&mut self, listed: BTreeMap<DocumentId, Digest>, mut frames: Vec<Frame>) -> Vec<Frame> {
+        let unknown = listed.into_keys().map(|document| Frame::Heads(Heads { document, heads: Vec::new(), ask: false }));
+        frames.extend(unknown);
+        frames
+    }
+
+    /// The peer's heads of a document that differs.
+    pub fn repair<H: Holding>(&mut self, holding: &H, theirs: Heads) -> Result<Option<Frame>, StoreError> {
+        if !holding.in_scope(&theirs.document, &self.scope)? {
+            return Ok(None);
+        }
+        let answer = theirs.ask.then_some(holding.heads(&theirs.document)?);
+        self.repairs.push_back((theirs.document, theirs.heads));
+        Ok(answer.map(|heads| Frame::Heads(Heads { document: theirs.document, heads, ask: false })))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Outbox {
+    edits: Vec<Edit>,
+    bytes: usize,
+}
+
+fn roster_frames(entries: Vec<Bytes>) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    for entry in entries {
+        bytes += entry.0.len();
+        page.push(entry);
+        if bytes >= FRAME_BYTES_GOAL {
+            frames.push(Frame::Roster(std::mem::take(&mut page)));
+            bytes = 0;
+        }
+    }
+    if !page.is_empty() {
+        frames.push(Frame::Roster(page));
+    }
+    frames
+}
+
+fn sum<H: Holding>(holding: &H, scope: &Scope) -> Result<Summed, StoreError> {
+    let mut hasher = blake3::Hasher::new_derive_key("creel/list/1");
+    let (mut count, mut after) = (0, None);
+    loop {
+        let page = holding.list(scope, after, LIST_PAGE)?;
+        for listed in &page {
+            hasher.update(&listed.document.0).update(&listed.heads.0);
+        }
+        count += page.len() as u64;
+        after = page.last().map(|listed| listed.document);
+        if page.len() < LIST_PAGE {
+            return Ok(Summed { count, digest: Digest(*hasher.finalize().as_bytes()) });
+        }
+    }
+}
