@@ -1,1 +1,23 @@
-//! node
+//! A running participant's edges: QUIC, timers, the store's thread, the HTTP API.
+//!
+//! Everything two nodes must agree on is in `creel-protocol`; this crate gives its core a clock, a disk and sockets. Read
+//! `shell` first (the thread that owns the core and the store), then `link` (a connection to a peer), `serve` (how it is all put
+//! together), `http`.
+//!
+//! Deliberately absent: decisions about edits. What is admitted, counted, sent or acknowledged is the core's to say.
+
+mod enrol;
+mod error;
+mod folder;
+mod framing;
+mod http;
+mod link;
+mod photos;
+mod serve;
+mod shell;
+mod tls;
+
+pub use enrol::{Initialised, Joined, init, join};
+pub use error::NodeError;
+pub use folder::{API_TOKEN_FILE, Folder, HTTP_ADDRESS_FILE, RECOVERY_FILE};
+pub use serve::{Running, ServeOptions, serve};

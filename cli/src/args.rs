@@ -1,0 +1,169 @@
+//! What can be typed after `creel`.
+
+use crate::command::{
+    completions, demo, export, history, import, init, invite, join, list, measure, plan, proof, record, say, serve,
+    settle, show, why,
+};
+use crate::language::Language;
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// Delivery status that stays true on every participant's own device, with or without signal.
+#[derive(Debug, Parser)]
+#[command(
+    name = "creel",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    after_help = "A new organisation: creel init --org \"Lake Tackle\", then creel serve, then creel invite for each device.\n\
+                  A new device:       creel join INVITE, then creel serve.\n\
+                  To look around:     creel demo"
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// This device's data folder [default: the user's own, such as ~/.local/share/creel]
+    #[arg(long, global = true, env = "CREEL_DATA", value_name = "DIR", help_heading = "Global options")]
+    pub(crate) data: Option<PathBuf>,
+    /// Print JSON, for scripts
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// What to log: error, warn, info, debug, trace, or a filter such as `creel_node=debug` [default: info for serve, else warn]
+    #[arg(long, global = true, value_name = "LEVEL", value_parser = log_level, help_heading = "Global options")]
+    pub(crate) log_level: Option<String>,
+    /// Language of tables and sheets [default: by LC_ALL or LANG]
+    #[arg(long, global = true, value_enum, help_heading = "Global options")]
+    pub(crate) lang: Option<Language>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a new organisation; this device becomes its hub
+    Init(init::Args),
+    /// Run this node
+    Serve(serve::Args),
+    /// Invite a device: prints text and a QR code
+    Invite(invite::Args),
+    /// Join an organisation with an invite
+    Join(join::Args),
+    /// Take orders in from CSV, XLSX or JSON lines
+    Import(import::Args),
+    /// List shipments
+    List(list::Args),
+    /// Show one shipment with everything about it
+    Show(show::Args),
+    /// Show every edit of one shipment, and how far each has come
+    History(history::Args),
+    /// Explain in words why a shipment's status is what it is
+    Why(why::Args),
+    /// Record a step that was done, with its evidence
+    Record(record::Args),
+    /// Record a measured value, such as a temperature
+    Measure(measure::Args),
+    /// Change what should happen: address, window, driver, lines
+    Plan(plan::Args),
+    /// Write a message in a shipment's thread
+    Say(say::Args),
+    /// Settle a contradiction
+    Resolve(settle::ResolveArgs),
+    /// Take back a record, a measured value or a message of one's own
+    Retract(settle::RetractArgs),
+    /// Write a portable proof of delivery
+    Proof(proof::ExportArgs),
+    /// Verify a proof of delivery, without any node
+    Verify(proof::VerifyArgs),
+    /// Write the month-end sheet: a row per line
+    Export(export::Args),
+    /// Write a shipment's Automerge document, for any Automerge tool
+    Automerge(proof::AutomergeArgs),
+    /// Tell how this node is, and its peers
+    Status,
+    /// Check this device's data folder and say what to do
+    Doctor,
+    /// Watch a made-up day: a hub, drivers and shops, lost signal and lost power
+    Demo(demo::Args),
+    /// Print a shell's completions
+    Completions(completions::Args),
+}
+
+/// A command that was put together in a way that clap can't tell: exit code 2, as clap's own.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Misused(pub(crate) String);
+
+/// Tells what is wrong with the command line (or prints the help that was asked for).
+pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().any(|argument| argument == "--json");
+    let is_help = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    if wants_json && !is_help {
+        let text = error.render().to_string();
+        let text = text.trim().strip_prefix("error: ").unwrap_or(text.trim());
+        eprintln!("{}", serde_json::json!({ "error": text }));
+    } else {
+        // Nothing can be done about a terminal that has gone.
+        let _gone = error.print();
+    }
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+fn log_level(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    /// Every command's arguments fit together, by clap's own check.
+    #[test]
+    fn arguments_are_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    /// Scripts rely on these command lines; they parse as they stand in the contract.
+    #[test]
+    fn the_contract_parses() {
+        for line in [
+            "init --org Lake --workflow cold-chain",
+            "serve --quic 0.0.0.0:4910 --http 127.0.0.1:0",
+            "invite --role driver --party driver:li-wei --name phone",
+            "join CREEL1:ABC --hub 10.0.0.1:4910",
+            "import orders.csv --map map.toml --dry-run",
+            "list --filter status:signed",
+            "show M1 --json",
+            "record M1 M2 signed --receiver Wang --as proxy --relation son --signature a.svg --photo a.jpg --photo b.jpg",
+            "record M1 --note late signed --line 1:short=2 --line 1:damaged=0.5 --place -30.1,120.2 --tap 00",
+            "measure M1 temperature -18.5 °C",
+            "plan M1 M2 driver=li-wei window=2026-11-23",
+            "plan --filter driver:none driver=li-wei",
+            "say M1 hello",
+            "resolve M1 --uphold none --settle a b c",
+            "retract abcd",
+            "proof M1 -o proof.cbor",
+            "verify proof.cbor",
+            "export --from 2026-11-01 --to 2026-11-30 -o november.xlsx",
+            "automerge M1 -o m1.automerge",
+            "status",
+            "doctor",
+            "demo --keep dir --json --seed 3",
+            "completions bash",
+        ] {
+            let words = std::iter::once("creel").chain(line.split(' '));
+            assert!(Arguments::try_parse_from(words.clone()).is_ok(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Making an organisation, and joining one.
+
+use crate::error::NodeError;
+use crate::folder::{Folder, Settings, new_key};
+use crate::link::{connect, exporter, peer_key, transport};
+use crate::{framing, tls};
+use creel_protocol::core::{self, OpenCoreError};
+use creel_protocol::id::{Digest, OrganisationId};
+use creel_protocol::roster::Roster;
+use creel_protocol::roster::invite::{self, Invite};
+use creel_protocol::sync::Frame;
+use creel_protocol::sync::frame::{Redeem, Welcome};
+use creel_protocol::workflow::Workflow;
+use creel_storage::{Engine, SledEngine};
+use quinn::Endpoint;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A new organisation.
+#[derive(Debug, Clone)]
+pub struct Initialised {
+    /// Its name.
+    pub organisation: String,
+    /// Its id.
+    pub organisation_id: String,
+    /// BLAKE3 of the root's public key.
+    pub root_fingerprint: String,
+    /// Where the root's key lies until somebody takes it away.
+    pub recovery: PathBuf,
+}
+
+/// A membership.
+#[derive(Debug, Clone)]
+pub struct Joined {
+    /// The organisation's name.
+    pub organisation: String,
+    /// This device's name.
+    pub name: String,
+    /// Its role.
+    pub role: String,
+    /// Its party.
+    pub party: Option<String>,
+    /// Where the hub was reached.
+    pub hub: String,
+}
+
+/// Makes a new organisation whose hub is this device. `workflow` is the TOML text of the workflow to publish.
+pub fn init(data: &Path, organisation: &str, workflow: &str) -> Result<Initialised, NodeError> {
+    Workflow::parse(workflow)?;
+    let folder = Folder::open(data)?;
+    let mut engine = folder.open_store(true)?.engine;
+    let mut identity = folder.identity_or_new()?;
+    refuse_members(&folder, &engine, &identity)?;
+    let (root, issuer) = (new_key()?, new_key()?);
+    identity.issuer = Some(issuer.clone());
+    let (roster, batch) =
+        core::found(organisation, &root, &identity, workflow.to_owned(), crate::shell::now().0)?;
+    // The keys are durable before the organisation is: an organisation without its keys would be of no use.
+    folder.write_issuer(&issuer)?;
+    let recovery = folder.write_recovery(organisation, &root)?;
+    engine.apply(&batch)?;
+    engine.sync()?;
+    folder.write_roster(&roster)?;
+    Ok(Initialised {
+        organisation: organisation.to_owned(),
+        organisation_id: roster.organisation().to_string(),
+        root_fingerprint: blake3::hash(&roster.genesis().root.0).to_string(),
+        recovery,
+    })
+}
+
+fn refuse_members(folder: &Folder, engine: &SledEngine, identity: &core::Identity) -> Result<(), NodeError> {
+    match core::Core::open(engine, identity.clone()) {
+        Ok((core, _)) => Err(NodeError::HasOrganisation {
+            folder: folder.path().to_owned(),
+            organisation: core.roster().genesis().organisation.clone(),
+        }),
+        Err(OpenCoreError::Empty) => Ok(()),
+        Err(error) => Err(NodeError::core(folder.path())(error)),
+    }
+}
+
+/// Joins an organisation by an invite. `hub` is dialled instead of the addresses in the invite. The same device may
+/// run this again with the same invite, because an answer can be lost.
+pub async fn join(data: &Path, invite: &str, hub: Option<&str>) -> Result<Joined, NodeError> {
+    let invite = Invite::parse(invite)?;
+    let folder = Folder::open(data)?;
+    let mut engine = folder.open_store(false)?.engine;
+    let identity = folder.identity_or_new()?;
+    refuse_members(&folder, &engine, &identity)?;
+    let addresses = hub.map_or_else(|| invite.addresses.clone(), |hub| vec![hub.to_owned()]);
+    let endpoint = client_endpoint()?;
+    let mut config = quinn::ClientConfig::new(Arc::new(tls::client(&identity.device, None)?));
+    config.transport_config(transport());
+    let mut why = "the invite names no address".to_owned();
+    for address in &addresses {
+        let connection = match connect(&endpoint, &config, address).await {
+            Ok(connection) => connection,
+            Err(error) => {
+                why = error;
+                continue;
+            }
+        };
+        let roster = redeem(&connection, &invite, &identity).await?;
+        connection.close(quinn::VarInt::from_u32(0), b"joined");
+        endpoint.wait_idle().await;
+        engine.apply(&core::joined(&roster))?;
+        engine.sync()?;
+        folder.write_roster(&roster)?;
+        let mut known = vec![address.clone()];
+        known.extend(invite.addresses.iter().filter(|other| *other != address && hub.is_none()).cloned());
+        folder.write_settings(&Settings { hub: known })?;
+        let member = roster.member(&identity.key());
+        return Ok(Joined {
+            organisation: roster.genesis().organisation.clone(),
+            name: member.map(|member| member.name.clone()).unwrap_or_default(),
+            role: member.map(|member| member.role.to_string()).unwrap_or_default(),
+            party: member.and_then(|member| member.party.clone()),
+            hub: address.clone(),
+        });
+    }
+    Err(NodeError::Unreachable { addresses: addresses.join(", "), why })
+}
+
+/// An endpoint that only dials.
+pub(crate) fn client_endpoint() -> Result<Endpoint, NodeError> {
+    let any = [SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)), SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))];
+    Endpoint::client(any[0]).or_else(|_| Endpoint::client(any[1])).map_err(|source| NodeError::Listen {
+        address: any[1],
+        flag: "--quic",
+        source,
+    })
+}
+
+/// Proves the invite to whoever answered, and checks that it is the hub of the organisation that the invite is of.
+async fn redeem(
+    connection: &quinn::Connection,
+    invite: &Invite,
+    identity: &core::Identity,
+) -> Result<Roster, NodeError> {
+    let refused = |why: &str| NodeError::NotJoined(why.to_owned());
+    let broken = |why: String| NodeError::NotJoined(format!("the connection broke ({why}); run the same command again"));
+    let hub = peer_key(connection).ok_or_else(|| refused("what answered showed no key"))?;
+    let exporter = exporter(connection).ok_or_else(|| refused("the connection has no exporter"))?;
+    let secret = &invite.secret.0;
+    let proof = invite::device_proof(secret, &exporter, &identity.key());
+    let request = Frame::Redeem(Redeem { invite: invite::invite_id(secret), proof });
+    let (mut send, mut receive) = connection.open_bi().await.map_err(|error| broken(error.to_string()))?;
+    framing::write(&mut send, &request).await.map_err(|error| broken(error.to_string()))?;
+    let (answer, _) = framing::read(&mut receive, &OrganisationId::default())
+        .await
+        .map_err(|error| broken(error.to_string()))?;
+    let welcome = match answer {
+        Frame::Welcome(welcome) => welcome,
+        Frame::Refuse(why) => return Err(NodeError::NotJoined(why)),
+        _ => return Err(refused("what answered is not a creel hub")),
+    };
+    let roster = check(&welcome, invite, &exporter, hub)?;
+    match roster.member(&identity.key()) {
+        Some(_) => Ok(roster),
+        None => Err(refused("the hub's roster does not name this device")),
+    }
+}
+
+fn check(
+    welcome: &Welcome,
+    invite: &Invite,
+    exporter: &[u8; 32],
+    hub: creel_protocol::id::DeviceKey,
+) -> Result<Roster, NodeError> {
+    let impostor = |what: &str| NodeError::NotJoined(format!("{what}: this is not the hub that made the invite"));
+    let expected = invite::hub_proof(&invite.secret.0, exporter, &hub);
+    if blake3::Hash::from(expected.0) != blake3::Hash::from(welcome.proof.0) {
+        return Err(impostor("what answered does not know the invite"));
+    }
+    let (genesis, rest) = welcome.entries.split_first().ok_or_else(|| impostor("no roster came"))?;
+    let mut roster = Roster::begin(&genesis.0)?;
+    if Digest(*blake3::hash(&roster.genesis().root.0).as_bytes()) != invite.root {
+        return Err(impostor("the organisation has another root"));
+    }
+    if roster.genesis().hub != hub {
+        return Err(impostor("the organisation has another hub"));
+    }
+    for entry in rest {
+        roster.append(&entry.0)?;
+    }
+    Ok(roster)
+}

@@ -1,0 +1,216 @@
+//! What can be done. Every answer comes after what was done is durable.
+
+use super::Api;
+use super::answer::{ApiError, confused, error};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use creel_protocol::core::io::{Act, Made, Order, Reply, Targets};
+use creel_protocol::edit::action::{Measure, PlanFields, Record};
+use creel_protocol::id::Tap;
+use creel_protocol::roster::invite::InviteRequest;
+use creel_protocol::shipment::time;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+
+/// Characters of an idempotency key.
+const KEY_MAX: usize = 200;
+/// Orders in one call.
+const ORDERS_MAX: usize = 1_000;
+/// How long an invite may be redeemed: a week, in milliseconds.
+const INVITE_MS: u64 = 7 * 24 * 3_600 * 1_000;
+
+/// The tap that a request is: its `Idempotency-Key`. A request that is tried again with the same key is answered with
+/// what the first one did.
+fn tap(headers: &HeaderMap) -> Result<Tap, ApiError> {
+    let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
+    if key.is_empty() || key.len() > KEY_MAX {
+        let why = "send an Idempotency-Key header of 1 to 200 characters, new for each act and the same when trying again";
+        return Err(error(StatusCode::BAD_REQUEST, why));
+    }
+    Ok(Tap::parse(key).unwrap_or_else(|_| Tap::default().of(key.as_bytes())))
+}
+
+fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes)
+        .map_err(|why| error(StatusCode::BAD_REQUEST, &format!("the request's JSON is not as it should be: {why}")))
+}
+
+async fn make(api: &Api, headers: &HeaderMap, by: Option<String>, act: Act) -> Result<Vec<Made>, ApiError> {
+    match api.shell.act(tap(headers)?, by, act).await? {
+        Reply::Made(made) => Ok(made),
+        _ => Err(confused()),
+    }
+}
+
+fn several(made: &[Made]) -> Json<Value> {
+    Json(json!(made))
+}
+
+fn one(made: &[Made]) -> Result<Json<Value>, ApiError> {
+    made.first().map(|made| Json(json!(made))).ok_or_else(confused)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecordRequest {
+    shipments: Vec<String>,
+    by: Option<String>,
+    record: Record,
+}
+
+pub(super) async fn record(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    let RecordRequest { shipments, by, record } = body(&bytes)?;
+    Ok(several(&make(&api, &headers, by, Act::Record { shipments, record }).await?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MeasureRequest {
+    shipments: Vec<String>,
+    by: Option<String>,
+    measure: Measure,
+}
+
+pub(super) async fn measure(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    let MeasureRequest { shipments, by, measure } = body(&bytes)?;
+    Ok(several(&make(&api, &headers, by, Act::Measure { shipments, measure }).await?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlanRequest {
+    #[serde(default)]
+    shipments: Vec<String>,
+    filter: Option<String>,
+    by: Option<String>,
+    fields: PlanFields,
+}
+
+pub(super) async fn plan(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
+    let PlanRequest { shipments, filter, by, fields } = body(&bytes)?;
+    let targets = match filter {
+        Some(filter) if shipments.is_empty() => Targets::Filter(filter),
+        Some(_) => return Err(error(StatusCode::BAD_REQUEST, "name shipments or give a filter, not both")),
+        None => Targets::Named(shipments),
+    };
+    Ok(several(&make(&api, &headers, by, Act::Plan { targets, fields }).await?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SayRequest {
+    shipment: String,
+    by: Option<String>,
+    text: String,
+}
+
+pub(super) async fn say(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
+    let SayRequest { shipment, by, text } = body(&bytes)?;
+    one(&make(&api, &headers, by, Act::Say { shipment, text }).await?)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResolveRequest {
+    shipment: String,
+    by: Option<String>,
+    settle: Vec<String>,
+    uphold: Option<String>,
+    note: Option<String>,
+}
+
+pub(super) async fn resolve(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    let ResolveRequest { shipment, by, settle, uphold, note } = body(&bytes)?;
+    one(&make(&api, &headers, by, Act::Resolve { shipment, settle, uphold, note }).await?)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RetractRequest {
+    edit: String,
+    by: Option<String>,
+    note: Option<String>,
+}
+
+pub(super) async fn retract(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    let RetractRequest { edit, by, note } = body(&bytes)?;
+    one(&make(&api, &headers, by, Act::Retract { edit, note }).await?)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ImportRequest {
+    orders: Vec<Order>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+pub(super) async fn import(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
+    let ImportRequest { orders, dry_run } = body(&bytes)?;
+    if orders.len() > ORDERS_MAX {
+        return Err(error(StatusCode::PAYLOAD_TOO_LARGE, "send at most 1,000 orders in one call"));
+    }
+    match api.shell.act(tap(&headers)?, None, Act::Import { orders, dry_run }).await? {
+        Reply::Imported(report) => Ok(Json(json!(report))),
+        _ => Err(confused()),
+    }
+}
+
+pub(super) async fn invite(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
+    let request: InviteRequest = body(&bytes)?;
+    let secret = crate::folder::random()?;
+    let expires = crate::shell::now().0 + INVITE_MS;
+    let act = Act::Invite { request, secret, expires, addresses: addresses(api.quic) };
+    match api.shell.act(tap(&headers)?, None, act).await? {
+        Reply::Invited(invite) => Ok(Json(json!({ "invite": invite, "expires": time::rfc3339_at(expires) }))),
+        _ => Err(confused()),
+    }
+}
+
+/// Where others can dial this node: the address it listens on, or if that is any, the one it has towards the world and
+/// this machine's own.
+fn addresses(quic: SocketAddr) -> Vec<String> {
+    if !quic.ip().is_unspecified() {
+        return vec![quic.to_string()];
+    }
+    let outward = || -> std::io::Result<IpAddr> {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        // Connecting a UDP socket sends nothing; it only asks the system for a route to a documentation address.
+        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
+        Ok(socket.local_addr()?.ip())
+    };
+    let outward = outward().ok().filter(|address| !address.is_loopback());
+    let here = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    [outward, here].into_iter().flatten().map(|ip| SocketAddr::new(ip, quic.port()).to_string()).collect()
+}
+
+pub(super) async fn photo(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
+    // A photo's name is its content, so trying again is safe by itself; the key is asked for as on every POST.
+    tap(&headers)?;
+    if bytes.is_empty() {
+        return Err(error(StatusCode::BAD_REQUEST, "the photo is empty"));
+    }
+    let folder = api.folder.clone();
+    let kept = tokio::task::spawn_blocking(move || crate::photos::keep(&folder, &bytes)).await;
+    Ok(Json(json!({ "hash": kept.map_err(|_| confused())?? })))
+}

@@ -1,0 +1,144 @@
+//! What can be asked.
+
+use super::answer::{ApiError, confused, error};
+use super::{Api, OPENAPI};
+use axum::Json;
+use axum::extract::{Path, Query as Parameters, State};
+use axum::http::{StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use creel_protocol::core::io::{Query, Reply};
+use creel_protocol::id::{DeviceKey, FileHash};
+use creel_protocol::shipment::time;
+use futures_util::Stream;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::sync::PoisonError;
+use tokio::sync::broadcast::error::RecvError;
+
+fn to_json(value: impl serde::Serialize) -> Result<Json<Value>, ApiError> {
+    serde_json::to_value(value).map(Json).map_err(|_| confused())
+}
+
+pub(super) async fn status(State(api): State<Api>) -> Result<Json<Value>, ApiError> {
+    let Reply::Status(status) = api.shell.ask(Query::Status).await? else { return Err(confused()) };
+    let mut value = serde_json::to_value(status).map_err(|_| confused())?;
+    value["quic"] = json!(api.quic.to_string());
+    value["http"] = json!(api.http.to_string());
+    let contacts = api.contacts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for peer in value["peers"].as_array_mut().into_iter().flatten() {
+        let key = peer["device"].as_str().and_then(|key| DeviceKey::parse(key).ok());
+        if let Some(contact) = key.and_then(|key| contacts.get(&key)) {
+            peer["address"] = json!(contact.address);
+            peer["last_seen"] = json!(time::rfc3339_at(contact.last_seen));
+        }
+    }
+    Ok(Json(value))
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Filtered {
+    #[serde(default)]
+    filter: String,
+}
+
+pub(super) async fn list(
+    State(api): State<Api>,
+    Parameters(parameters): Parameters<Filtered>,
+) -> Result<Json<Value>, ApiError> {
+    match api.shell.ask(Query::List { filter: parameters.filter }).await? {
+        Reply::List(rows) => to_json(rows),
+        _ => Err(confused()),
+    }
+}
+
+pub(super) async fn show(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Json<Value>, ApiError> {
+    let Reply::Shown(shown) = api.shell.ask(Query::Show { shipment }).await? else { return Err(confused()) };
+    let mut value = serde_json::to_value(&shown).map_err(|_| confused())?;
+    // What only a look at other shipments shows stands beside the view's own exceptions, and is not part of its hash.
+    if let Some(exceptions) = value["exceptions"].as_array_mut() {
+        exceptions.extend(shown.across.iter().filter_map(|exception| serde_json::to_value(exception).ok()));
+    }
+    Ok(Json(value))
+}
+
+pub(super) async fn history(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Json<Value>, ApiError> {
+    match api.shell.ask(Query::History { shipment }).await? {
+        Reply::History(rows) => to_json(rows),
+        _ => Err(confused()),
+    }
+}
+
+pub(super) async fn why(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Json<Value>, ApiError> {
+    match api.shell.ask(Query::Why { shipment }).await? {
+        Reply::Why(sentences) => to_json(sentences),
+        _ => Err(confused()),
+    }
+}
+
+async fn file(api: Api, query: Query, content_type: &'static str) -> Result<Response, ApiError> {
+    match api.shell.ask(query).await? {
+        Reply::File(bytes) => Ok(([(header::CONTENT_TYPE, content_type)], bytes).into_response()),
+        _ => Err(confused()),
+    }
+}
+
+pub(super) async fn proof(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Response, ApiError> {
+    file(api, Query::Proof { shipment }, "application/cbor").await
+}
+
+pub(super) async fn automerge(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Response, ApiError> {
+    file(api, Query::Automerge { shipment }, "application/octet-stream").await
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Period {
+    from: i64,
+    to: i64,
+}
+
+pub(super) async fn sheet(
+    State(api): State<Api>,
+    Parameters(period): Parameters<Period>,
+) -> Result<Json<Value>, ApiError> {
+    match api.shell.ask(Query::Sheet { from: period.from, to: period.to }).await? {
+        Reply::Sheet(rows) => to_json(rows),
+        _ => Err(confused()),
+    }
+}
+
+/// A live stream of documents that changed. A client that falls behind is told to reload.
+pub(super) async fn events(State(api): State<Api>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let changes = api.shell.signals.changes.subscribe();
+    let stream = futures_util::stream::unfold(changes, |mut changes| async {
+        let event = match changes.recv().await {
+            Ok(document) => Event::default().event("changed").data(json!({ "id": document }).to_string()),
+            Err(RecvError::Lagged(missed)) => {
+                Event::default().event("reload").data(json!({ "missed": missed }).to_string())
+            }
+            Err(RecvError::Closed) => return None,
+        };
+        Some((Ok(event), changes))
+    });
+    Sse::new(stream).keep_alive(KeepAlive::default())
+}
+
+pub(super) async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
+}
+
+pub(super) async fn photo(State(api): State<Api>, Path(hash): Path<String>) -> Result<Response, ApiError> {
+    let hash = FileHash::parse(&hash).map_err(|why| error(StatusCode::BAD_REQUEST, &why.to_string()))?;
+    let folder = api.folder.clone();
+    let loaded = tokio::task::spawn_blocking(move || crate::photos::load(&folder, &hash)).await;
+    match loaded.map_err(|_| confused())?? {
+        // Whatever was taken as a photo is served as bytes to be saved, never as something a browser runs.
+        Some(bytes) => Ok((
+            [(header::CONTENT_TYPE, "application/octet-stream"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")],
+            bytes,
+        )
+            .into_response()),
+        None => Err(error(StatusCode::NOT_FOUND, "this photo is not on this device; it stays on the one that took it")),
+    }
+}

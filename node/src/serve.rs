@@ -1,0 +1,168 @@
+//! A running node, put together: the store's thread, the QUIC endpoint, the HTTP API, and a clean end.
+
+use crate::error::NodeError;
+use crate::folder::Folder;
+use crate::link::{Contacts, Links, transport};
+use crate::shell::Shell;
+use crate::{http, tls};
+use creel_protocol::core::{self, OpenCoreError};
+use creel_protocol::id::OrganisationId;
+use creel_storage::{Engine, SledEngine};
+use quinn::{Endpoint, EndpointConfig, TokioRuntime};
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The hub's UDP port, where no other is asked for.
+const HUB_PORT: u16 = 4910;
+/// How long a clean end may take before it is cut short.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How to serve.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Where to listen for peers. By default all addresses, on port 4910 at the hub and on any port elsewhere.
+    pub quic: Option<SocketAddr>,
+    /// Where to listen for screens and commands: a loopback address. By default any port.
+    pub http: Option<SocketAddr>,
+}
+
+/// A node that listens.
+#[derive(Debug, Clone)]
+pub struct Running {
+    /// Where it listens for peers.
+    pub quic: SocketAddr,
+    /// Where it listens for screens and commands.
+    pub http: SocketAddr,
+    /// The organisation's name.
+    pub organisation: String,
+    /// This device's name.
+    pub name: String,
+    /// Its role.
+    pub role: String,
+    /// Where a damaged store was set aside, if one was found.
+    pub set_aside: Option<PathBuf>,
+}
+
+/// Serves until `stop` ends or the store fails. `started` is called once, when everything listens.
+pub async fn serve(
+    options: ServeOptions,
+    started: impl FnOnce(&Running),
+    stop: impl Future<Output = ()>,
+) -> Result<(), NodeError> {
+    let folder = Folder::open(&options.data)?;
+    let Some(identity) = folder.identity()? else { return Err(NodeError::NoOrganisation(options.data)) };
+    let opened = folder.open_store(identity.issuer.is_some())?;
+    let mut engine = opened.engine;
+    if let Some(aside) = &opened.set_aside {
+        tracing::error!(
+            "the store was damaged and is set aside in {}; a fresh one is filled again from the peers",
+            aside.display()
+        );
+    }
+    let known = restore_roster(&folder, &mut engine, &identity)?;
+    let (shell, mut ended) = Shell::start(folder.clone(), identity.clone(), engine)?;
+    let quic = options.quic.unwrap_or_else(|| {
+        SocketAddr::from((Ipv4Addr::UNSPECIFIED, if known.is_hub { HUB_PORT } else { 0 }))
+    });
+    let endpoint = endpoint(quic, &identity)?;
+    let quic = endpoint.local_addr().map_err(|source| NodeError::Listen { address: quic, flag: "--quic", source })?;
+    let contacts = Contacts::default();
+    let links =
+        Links { shell: shell.clone(), organisation: known.organisation, contacts: Arc::clone(&contacts) };
+
+    let address = options.http.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let (listener, http) = http::listen(address).await?;
+    let api = http::Api::new(shell.clone(), folder.clone(), contacts, http, quic)?;
+    folder.write_addresses(&http.to_string(), &quic.to_string())?;
+
+    tokio::spawn(links.clone().accept(endpoint.clone()));
+    let addresses = folder.settings()?.hub;
+    if !known.is_hub && !addresses.is_empty() {
+        let mut config = quinn::ClientConfig::new(Arc::new(tls::client(
+            &identity.device,
+            Some(Arc::clone(&shell.signals.members)),
+        )?));
+        config.transport_config(transport());
+        tokio::spawn(links.dial(endpoint.clone(), config, addresses));
+    }
+    let web = tokio::spawn(http::serve(listener, api));
+    started(&Running {
+        quic,
+        http,
+        organisation: known.name,
+        name: known.own_name,
+        role: known.role,
+        set_aside: opened.set_aside,
+    });
+
+    let result = tokio::select! {
+        () = stop => None,
+        result = &mut ended => Some(result),
+    };
+    tracing::info!("stopping");
+    web.abort();
+    folder.remove_addresses();
+    endpoint.close(quinn::VarInt::from_u32(0), b"stopping");
+    let result = match result {
+        Some(result) => result,
+        None => {
+            shell.stop().await;
+            ended.await
+        }
+    };
+    // Peers are told that we go; if they can't be, they notice.
+    let _ = tokio::time::timeout(GOODBYE, endpoint.wait_idle()).await;
+    match result {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(NodeError::System("the store's thread broke off; please report this".to_owned())),
+    }
+}
+
+/// What a node knows of itself before it serves.
+struct Known {
+    organisation: OrganisationId,
+    name: String,
+    own_name: String,
+    role: String,
+    is_hub: bool,
+}
+
+/// A store that was set aside took the roster with it: its copy goes into the fresh one.
+fn restore_roster(
+    folder: &Folder,
+    engine: &mut SledEngine,
+    identity: &core::Identity,
+) -> Result<Known, NodeError> {
+    let core = match core::Core::open(engine, identity.clone()) {
+        Ok((core, _)) => core,
+        Err(OpenCoreError::Empty) => {
+            let roster =
+                folder.roster()?.ok_or_else(|| NodeError::NoOrganisation(folder.path().to_owned()))?;
+            engine.apply(&core::joined(&roster))?;
+            engine.sync()?;
+            core::Core::open(engine, identity.clone()).map_err(NodeError::core(folder.path()))?.0
+        }
+        Err(error) => return Err(NodeError::core(folder.path())(error)),
+    };
+    let member = core.roster().member(&core.key());
+    Ok(Known {
+        organisation: core.roster().organisation(),
+        name: core.roster().genesis().organisation.clone(),
+        own_name: member.map(|member| member.name.clone()).unwrap_or_default(),
+        role: member.map(|member| member.role.to_string()).unwrap_or_default(),
+        is_hub: core.is_hub(),
+    })
+}
+
+fn endpoint(address: SocketAddr, identity: &core::Identity) -> Result<Endpoint, NodeError> {
+    let listen = |source| NodeError::Listen { address, flag: "--quic", source };
+    let socket = UdpSocket::bind(address).map_err(listen)?;
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls::server(&identity.device)?));
+    config.transport_config(transport());
+    Endpoint::new(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime)).map_err(listen)
+}

@@ -1,0 +1,339 @@
+//! The store's thread: owns the core and the store, and is the only one that touches either.
+//!
+//! Inputs that wait are stepped through as one group; then the store is made durable once for all of them, and only then
+//! does what depends on it go out. That is group commit, and it is all the locking there is.
+
+use crate::error::NodeError;
+use crate::folder::Folder;
+use crate::tls::Members;
+use creel_protocol::core::io::{Act, Input, Now, Output, Query, Refusal, Reply, RequestId, SessionId};
+use creel_protocol::core::{Core, Identity};
+use creel_protocol::id::{DeviceKey, DocumentId, Tap};
+use creel_protocol::store::StoreError;
+use creel_protocol::sync::Frame;
+use creel_protocol::sync::frame::Redeem;
+use creel_storage::{Engine, SledEngine};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+
+/// Inputs stepped through as one group.
+const GROUP_MAX: usize = 256;
+/// Inputs that may queue up; a link that has more waits, which slows its peer down.
+const INBOX: usize = 512;
+/// Changes that a slow live screen may fall behind by before it must reload.
+const CHANGES: usize = 4_096;
+
+/// What goes to a connection.
+#[derive(Debug)]
+pub(crate) enum LinkOut {
+    Send(Frame),
+    Close(String),
+}
+
+/// What comes to the store's thread.
+#[derive(Debug)]
+enum Message {
+    Act { tap: Tap, by: Option<String>, act: Act, reply: Answer },
+    Ask { query: Query, reply: Answer },
+    Redeem { device: DeviceKey, exporter: [u8; 32], redeem: Redeem, reply: Answer },
+    Connected { session: SessionId, peer: DeviceKey, dialled: bool, out: mpsc::UnboundedSender<LinkOut> },
+    Received { session: SessionId, frame: Frame, refused: Vec<String> },
+    Disconnected { session: SessionId },
+    Stop,
+}
+
+type Answer = oneshot::Sender<Result<Reply, Refusal>>;
+
+/// What the rest of the node sees of the store's thread.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    /// Edits held here that the hub is not known to have.
+    pub(crate) waiting: AtomicU64,
+    /// Rung when an edit begins to wait.
+    pub(crate) waits: Notify,
+    /// Documents that changed.
+    pub(crate) changes: broadcast::Sender<DocumentId>,
+    /// The members' keys.
+    pub(crate) members: Members,
+}
+
+/// A handle to the store's thread.
+#[derive(Debug, Clone)]
+pub(crate) struct Shell {
+    inbox: mpsc::Sender<Message>,
+    sessions: Arc<AtomicU64>,
+    pub(crate) signals: Arc<Signals>,
+}
+
+impl Shell {
+    /// Starts the thread. The receiver yields how it ended.
+    pub(crate) fn start(
+        folder: Folder,
+        identity: Identity,
+        mut engine: SledEngine,
+    ) -> Result<(Self, oneshot::Receiver<Result<(), StoreError>>), NodeError> {
+        let (core, batch) = Core::open(&engine, identity).map_err(NodeError::core(folder.path()))?;
+        if let Some(batch) = batch {
+            engine.apply(&batch)?;
+            engine.sync()?;
+        }
+        let (inbox, messages) = mpsc::channel(INBOX);
+        let (ended, end) = oneshot::channel();
+        let signals = Arc::new(Signals {
+            waiting: AtomicU64::new(core.waiting()),
+            waits: Notify::new(),
+            changes: broadcast::channel(CHANGES).0,
+            members: Members::default(),
+        });
+        let mut thread = Thread {
+            core,
+            engine,
+            folder,
+            signals: Arc::clone(&signals),
+            replies: HashMap::new(),
+            links: HashMap::new(),
+            next_request: 0,
+            commits: Vec::new(),
+            must_sync: false,
+            outputs: Vec::new(),
+            roster_height: None,
+        };
+        thread.publish_roster();
+        std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || {
+                let result = thread.run(messages);
+                if let Err(error) = &result {
+                    tracing::error!("{error}");
+                }
+                // Nobody listens any more when the node is gone already.
+                let _ = ended.send(result);
+            })
+            .map_err(|error| NodeError::System(format!("the store's thread could not be started: {error}")))?;
+        Ok((Self { inbox, sessions: Arc::default(), signals }, end))
+    }
+
+    async fn request(&self, message: impl FnOnce(Answer) -> Message) -> Result<Reply, Refusal> {
+        let stopped = || Refusal::Store(StoreError::Failed("creel is stopping".to_owned()));
+        let (reply, answer) = oneshot::channel();
+        self.inbox.send(message(reply)).await.map_err(|_| stopped())?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Acts; answered when it is durable.
+    pub(crate) async fn act(&self, tap: Tap, by: Option<String>, act: Act) -> Result<Reply, Refusal> {
+        self.request(|reply| Message::Act { tap, by, act, reply }).await
+    }
+
+    /// Asks.
+    pub(crate) async fn ask(&self, query: Query) -> Result<Reply, Refusal> {
+        self.request(|reply| Message::Ask { query, reply }).await
+    }
+
+    /// Enrols a device that proves an invite.
+    pub(crate) async fn redeem(&self, device: DeviceKey, exporter: [u8; 32], redeem: Redeem) -> Result<Reply, Refusal> {
+        self.request(|reply| Message::Redeem { device, exporter, redeem, reply }).await
+    }
+
+    /// Tells of a connection; what is to be sent on it comes out of the receiver.
+    pub(crate) async fn connected(
+        &self,
+        peer: DeviceKey,
+        dialled: bool,
+    ) -> (SessionId, mpsc::UnboundedReceiver<LinkOut>) {
+        // Unbounded, because the session bounds what is on its way: 2 MiB of edits, and a list that is bounded by the store.
+        let (out, frames) = mpsc::unbounded_channel();
+        let session = self.sessions.fetch_add(1, Ordering::Relaxed);
+        self.send(Message::Connected { session, peer, dialled, out }).await;
+        (session, frames)
+    }
+
+    pub(crate) async fn received(&self, session: SessionId, frame: Frame, refused: Vec<String>) {
+        self.send(Message::Received { session, frame, refused }).await;
+    }
+
+    pub(crate) async fn disconnected(&self, session: SessionId) {
+        self.send(Message::Disconnected { session }).await;
+    }
+
+    /// Ends the thread after what was sent before.
+    pub(crate) async fn stop(&self) {
+        self.send(Message::Stop).await;
+    }
+
+    async fn send(&self, message: Message) {
+        // If the thread has ended, the node is about to end too, and says why.
+        let _ = self.inbox.send(message).await;
+    }
+}
+
+struct Thread {
+    core: Core,
+    engine: SledEngine,
+    folder: Folder,
+    signals: Arc<Signals>,
+    replies: HashMap<RequestId, Answer>,
+    links: HashMap<SessionId, mpsc::UnboundedSender<LinkOut>>,
+    next_request: RequestId,
+    /// Commits that are applied and not durable yet.
+    commits: Vec<u64>,
+    must_sync: bool,
+    outputs: Vec<Output>,
+    /// The roster's height when it was last published.
+    roster_height: Option<u64>,
+}
+
+impl Thread {
+    fn run(&mut self, mut messages: mpsc::Receiver<Message>) -> Result<(), StoreError> {
+        loop {
+            let Some(first) = messages.blocking_recv() else { return self.make_durable() };
+            let mut next = Some(first);
+            for _ in 0..GROUP_MAX {
+                match next {
+                    Some(Message::Stop) => {
+                        self.make_durable()?;
+                        return Ok(());
+                    }
+                    Some(message) => self.take(message)?,
+                    None => break,
+                }
+                next = messages.try_recv().ok();
+            }
+            if let Some(message) = next {
+                self.take(message)?;
+            }
+            if self.must_sync {
+                self.make_durable()?;
+            }
+            self.dispatch();
+            self.work_in_background(&messages)?;
+        }
+    }
+
+    /// Refreshes what is stale while nobody waits.
+    fn work_in_background(&mut self, messages: &mpsc::Receiver<Message>) -> Result<(), StoreError> {
+        let mut worked = false;
+        while self.core.has_background_work() && messages.is_empty() {
+            self.step(Input::Idle)?;
+            worked = true;
+        }
+        if worked {
+            self.make_durable()?;
+            self.dispatch();
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), StoreError> {
+        let input = match message {
+            Message::Act { tap, by, act, reply } => Input::Act { request: self.expect(reply), tap, by, act },
+            Message::Ask { query, reply } => Input::Ask { request: self.expect(reply), query },
+            Message::Redeem { device, exporter, redeem, reply } => {
+                Input::Redeem { request: self.expect(reply), device, exporter, redeem }
+            }
+            Message::Connected { session, peer, dialled, out } => {
+                self.links.insert(session, out);
+                Input::Connected { session, peer, dialled }
+            }
+            Message::Received { session, frame, refused } => Input::Received { session, frame, refused },
+            Message::Disconnected { session } => {
+                self.links.remove(&session);
+                Input::Disconnected { session }
+            }
+            Message::Stop => return Ok(()),
+        };
+        self.step(input)
+    }
+
+    fn expect(&mut self, reply: Answer) -> RequestId {
+        self.next_request += 1;
+        self.replies.insert(self.next_request, reply);
+        self.next_request
+    }
+
+    fn step(&mut self, input: Input) -> Result<(), StoreError> {
+        for output in self.core.step(&self.engine, now(), input) {
+            match output {
+                Output::Commit { commit, batch } => {
+                    self.engine.apply(&batch)?;
+                    self.must_sync |= batch.must_be_durable;
+                    self.commits.push(commit);
+                }
+                Output::Failed(error) => return Err(error),
+                output => self.outputs.push(output),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes everything applied so far durable, and lets the core release what waited for it.
+    fn make_durable(&mut self) -> Result<(), StoreError> {
+        while !self.commits.is_empty() {
+            self.engine.sync()?;
+            self.must_sync = false;
+            for commit in std::mem::take(&mut self.commits) {
+                self.step(Input::Committed { commit })?;
+            }
+            if !self.must_sync {
+                // What the releases wrote is bookkeeping that nobody waits for.
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn dispatch(&mut self) {
+        self.publish_roster();
+        for output in std::mem::take(&mut self.outputs) {
+            match output {
+                Output::Reply { request, reply } => {
+                    if let Some(answer) = self.replies.remove(&request) {
+                        // The asker may have gone; what was done stays done.
+                        let _ = answer.send(reply);
+                    }
+                }
+                Output::Send { session, frame } => self.link(session, LinkOut::Send(frame)),
+                Output::Close { session, why } => self.link(session, LinkOut::Close(why)),
+                Output::Changed(document) => {
+                    // Nobody may be watching.
+                    let _ = self.signals.changes.send(document);
+                }
+                Output::Refused { peer, why } => tracing::warn!(peer = %peer.short(), "refused: {why}"),
+                Output::Waiting => self.signals.waits.notify_one(),
+                // Taken in `step`.
+                Output::Commit { .. } | Output::Failed(_) => {}
+            }
+        }
+        self.signals.waiting.store(self.core.waiting(), Ordering::Relaxed);
+    }
+
+    fn link(&self, session: SessionId, out: LinkOut) {
+        if let Some(link) = self.links.get(&session) {
+            // A link that has ended says so by itself.
+            let _ = link.send(out);
+        }
+    }
+
+    /// Lets the handshakes know who belongs, and keeps the roster's copy, when it has grown.
+    fn publish_roster(&mut self) {
+        let roster = self.core.roster();
+        if self.roster_height == Some(roster.height()) {
+            return;
+        }
+        self.roster_height = Some(roster.height());
+        let keys = roster.members().into_iter().map(|member| member.key).collect();
+        *self.signals.members.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        if let Err(error) = self.folder.write_roster(roster) {
+            tracing::warn!("the roster's copy could not be written: {error}");
+        }
+    }
+}
+
+/// The device's clock.
+pub(crate) fn now() -> Now {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Now(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

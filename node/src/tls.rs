@@ -1,0 +1,198 @@
+//! TLS 1.3 with raw public keys (RFC 7250): a device is its Ed25519 key, and there is no certificate to parse.
+//!
+//! The handshake proves that the peer holds its key. Whether that key belongs is the roster's to say: the dialling side
+//! checks it in the handshake, and the core checks it on every connection of either side, resumed ones too, because TLS does
+//! not ask the verifier again when it resumes.
+
+use crate::error::NodeError;
+use creel_protocol::id::DeviceKey;
+use ed25519_dalek::SigningKey;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls13_signature_with_raw_key};
+use rustls::pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime,
+};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// The protocol between members.
+pub(crate) const ALPN_MEMBERS: &[u8] = b"creel/1";
+/// The protocol by which a device becomes a member.
+pub(crate) const ALPN_ENROL: &[u8] = b"creel-enrol/1";
+/// What stands before an Ed25519 public key in a SubjectPublicKeyInfo (RFC 8410).
+const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+/// What stands before an Ed25519 seed in PKCS #8 (RFC 8410).
+const PKCS8_PREFIX: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+
+/// The keys of the roster's members, as the shell last published them.
+pub(crate) type Members = Arc<RwLock<HashSet<DeviceKey>>>;
+
+/// The key in a raw public key, if it is an Ed25519 one.
+pub(crate) fn key_in(spki: &[u8]) -> Option<DeviceKey> {
+    spki.strip_prefix(&SPKI_PREFIX)?.try_into().ok().map(DeviceKey)
+}
+
+/// Accepts a peer that holds an Ed25519 key, and if `members` are given only one of theirs.
+#[derive(Debug)]
+struct Pin {
+    members: Option<Members>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl Pin {
+    fn check(&self, end_entity: &CertificateDer<'_>) -> Result<(), Error> {
+        let key = key_in(end_entity).ok_or_else(|| Error::General("the peer's key is not an Ed25519 key".to_owned()))?;
+        let belongs = self.members.as_ref().is_none_or(|members| {
+            members.read().unwrap_or_else(PoisonError::into_inner).contains(&key)
+        });
+        if belongs { Ok(()) } else { Err(Error::General(format!("{} is not a member", key.short()))) }
+    }
+
+    fn check_signature(
+        &self,
+        message: &[u8],
+        end_entity: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let spki = SubjectPublicKeyInfoDer::from(end_entity.as_ref());
+        verify_tls13_signature_with_raw_key(message, &spki, signature, &self.provider.signature_verification_algorithms)
+    }
+}
+
+fn no_tls12() -> Error {
+    Error::General("creel speaks TLS 1.3 only".to_owned())
+}
+
+impl ServerCertVerifier for Pin {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.check(end_entity).map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(no_tls12())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        end_entity: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.check_signature(message, end_entity, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        true
+    }
+}
+
+impl ClientCertVerifier for Pin {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.check(end_entity).map(|()| ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(no_tls12())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        end_entity: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.check_signature(message, end_entity, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        true
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn certified(key: &SigningKey, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, NodeError> {
+    let pkcs8 = [PKCS8_PREFIX.as_slice(), &key.to_bytes()].concat();
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8));
+    let signing = provider.key_provider.load_private_key(private).map_err(tls)?;
+    let spki = [SPKI_PREFIX.as_slice(), key.verifying_key().as_bytes()].concat();
+    Ok(Arc::new(CertifiedKey::new(vec![CertificateDer::from(spki)], signing)))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
+fn tls(error: Error) -> NodeError {
+    NodeError::System(format!("TLS: {error}"))
+}
+
+/// The accepting side: any device may finish the handshake; a stranger then gets no further than enrolment.
+pub(crate) fn server(key: &SigningKey) -> Result<quinn::crypto::rustls::QuicServerConfig, NodeError> {
+    let provider = provider();
+    let certified = certified(key, &provider)?;
+    let pin = Arc::new(Pin { members: None, provider: Arc::clone(&provider) });
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(tls)?
+        .with_client_cert_verifier(pin)
+        .with_cert_resolver(Arc::new(rustls::server::AlwaysResolvesServerRawPublicKeys::new(certified)));
+    config.alpn_protocols = vec![ALPN_MEMBERS.to_vec(), ALPN_ENROL.to_vec()];
+    config.try_into().map_err(|error| NodeError::System(format!("TLS for QUIC: {error}")))
+}
+
+/// The dialling side: among members the peer must be one; to enrol, whoever answers has to prove itself by the invite.
+pub(crate) fn client(
+    key: &SigningKey,
+    members: Option<Members>,
+) -> Result<quinn::crypto::rustls::QuicClientConfig, NodeError> {
+    let provider = provider();
+    let certified = certified(key, &provider)?;
+    let alpn = if members.is_some() { ALPN_MEMBERS } else { ALPN_ENROL };
+    let pin = Arc::new(Pin { members, provider: Arc::clone(&provider) });
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(tls)?
+        .dangerous()
+        .with_custom_certificate_verifier(pin)
+        .with_client_cert_resolver(Arc::new(rustls::client::AlwaysResolvesClientRawPublicKeys::new(certified)));
+    config.alpn_protocols = vec![alpn.to_vec()];
+    config.try_into().map_err(|error| NodeError::System(format!("TLS for QUIC: {error}")))
+}
