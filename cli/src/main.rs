@@ -8,6 +8,7 @@ mod args;
 mod client;
 mod command;
 mod describe;
+mod fields;
 mod folder;
 mod language;
 mod screen;

@@ -54,8 +54,7 @@ pub fn init(data: &Path, organisation: &str, workflow: &str) -> Result<Initialis
     refuse_members(&folder, &engine, &identity)?;
     let (root, issuer) = (new_key()?, new_key()?);
     identity.issuer = Some(issuer.clone());
-    let (roster, batch) =
-        core::found(organisation, &root, &identity, workflow.to_owned(), crate::shell::now().0)?;
+    let (roster, batch) = core::found(organisation, &root, &identity, workflow.to_owned(), crate::shell::now().0)?;
     // The keys are durable before the organisation is: an organisation without its keys would be of no use.
     folder.write_issuer(&issuer)?;
     let recovery = folder.write_recovery(organisation, &root)?;
@@ -140,7 +139,8 @@ async fn redeem(
     identity: &core::Identity,
 ) -> Result<Roster, NodeError> {
     let refused = |why: &str| NodeError::NotJoined(why.to_owned());
-    let broken = |why: String| NodeError::NotJoined(format!("the connection broke ({why}); run the same command again"));
+    let broken =
+        |why: String| NodeError::NotJoined(format!("the connection broke ({why}); run the same command again"));
     let hub = peer_key(connection).ok_or_else(|| refused("what answered showed no key"))?;
     let exporter = exporter(connection).ok_or_else(|| refused("the connection has no exporter"))?;
     let secret = &invite.secret.0;
@@ -148,9 +148,8 @@ async fn redeem(
     let request = Frame::Redeem(Redeem { invite: invite::invite_id(secret), proof });
     let (mut send, mut receive) = connection.open_bi().await.map_err(|error| broken(error.to_string()))?;
     framing::write(&mut send, &request).await.map_err(|error| broken(error.to_string()))?;
-    let (answer, _) = framing::read(&mut receive, &OrganisationId::default())
-        .await
-        .map_err(|error| broken(error.to_string()))?;
+    let (answer, _) =
+        framing::read(&mut receive, &OrganisationId::default()).await.map_err(|error| broken(error.to_string()))?;
     let welcome = match answer {
         Frame::Welcome(welcome) => welcome,
         Frame::Refuse(why) => return Err(NodeError::NotJoined(why)),

@@ -60,7 +60,9 @@ pub enum NodeError {
         source: io::Error,
     },
     /// The hub could not be reached.
-    #[error("the hub could not be reached at {addresses}: {why}; is it running (creel serve), and is the address right (--hub ADDR)?")]
+    #[error(
+        "the hub could not be reached at {addresses}: {why}; is it running (creel serve), and is the address right (--hub ADDR)?"
+    )]
     Unreachable {
         /// What was tried.
         addresses: String,

@@ -241,8 +241,7 @@ impl Links {
     }
 
     fn seen(&self, peer: DeviceKey, connection: &Connection) {
-        let contact =
-            Contact { address: connection.remote_address().to_string(), last_seen: crate::shell::now().0 };
+        let contact = Contact { address: connection.remote_address().to_string(), last_seen: crate::shell::now().0 };
         self.contacts.lock().unwrap_or_else(PoisonError::into_inner).insert(peer, contact);
     }
 }

@@ -66,14 +66,13 @@ pub async fn serve(
     }
     let known = restore_roster(&folder, &mut engine, &identity)?;
     let (shell, mut ended) = Shell::start(folder.clone(), identity.clone(), engine)?;
-    let quic = options.quic.unwrap_or_else(|| {
-        SocketAddr::from((Ipv4Addr::UNSPECIFIED, if known.is_hub { HUB_PORT } else { 0 }))
-    });
+    let quic = options
+        .quic
+        .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, if known.is_hub { HUB_PORT } else { 0 })));
     let endpoint = endpoint(quic, &identity)?;
     let quic = endpoint.local_addr().map_err(|source| NodeError::Listen { address: quic, flag: "--quic", source })?;
     let contacts = Contacts::default();
-    let links =
-        Links { shell: shell.clone(), organisation: known.organisation, contacts: Arc::clone(&contacts) };
+    let links = Links { shell: shell.clone(), organisation: known.organisation, contacts: Arc::clone(&contacts) };
 
     let address = options.http.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let (listener, http) = http::listen(address).await?;
@@ -108,12 +107,11 @@ pub async fn serve(
     web.abort();
     folder.remove_addresses();
     endpoint.close(quinn::VarInt::from_u32(0), b"stopping");
-    let result = match result {
-        Some(result) => result,
-        None => {
-            shell.stop().await;
-            ended.await
-        }
+    let result = if let Some(result) = result {
+        result
+    } else {
+        shell.stop().await;
+        ended.await
     };
     // Peers are told that we go; if they can't be, they notice.
     let _ = tokio::time::timeout(GOODBYE, endpoint.wait_idle()).await;
@@ -133,16 +131,11 @@ struct Known {
 }
 
 /// A store that was set aside took the roster with it: its copy goes into the fresh one.
-fn restore_roster(
-    folder: &Folder,
-    engine: &mut SledEngine,
-    identity: &core::Identity,
-) -> Result<Known, NodeError> {
+fn restore_roster(folder: &Folder, engine: &mut SledEngine, identity: &core::Identity) -> Result<Known, NodeError> {
     let core = match core::Core::open(engine, identity.clone()) {
         Ok((core, _)) => core,
         Err(OpenCoreError::Empty) => {
-            let roster =
-                folder.roster()?.ok_or_else(|| NodeError::NoOrganisation(folder.path().to_owned()))?;
+            let roster = folder.roster()?.ok_or_else(|| NodeError::NoOrganisation(folder.path().to_owned()))?;
             engine.apply(&core::joined(&roster))?;
             engine.sync()?;
             core::Core::open(engine, identity.clone()).map_err(NodeError::core(folder.path()))?.0

@@ -35,6 +35,7 @@ pub(crate) enum LinkOut {
 
 /// What comes to the store's thread.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a message is made once, taken apart at once and never kept")]
 enum Message {
     Act { tap: Tap, by: Option<String>, act: Act, reply: Answer },
     Ask { query: Query, reply: Answer },

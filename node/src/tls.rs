@@ -22,7 +22,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub(crate) const ALPN_MEMBERS: &[u8] = b"creel/1";
 /// The protocol by which a device becomes a member.
 pub(crate) const ALPN_ENROL: &[u8] = b"creel-enrol/1";
-/// What stands before an Ed25519 public key in a SubjectPublicKeyInfo (RFC 8410).
+/// What stands before an Ed25519 public key in a `SubjectPublicKeyInfo` (RFC 8410).
 const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 /// What stands before an Ed25519 seed in PKCS #8 (RFC 8410).
 const PKCS8_PREFIX: [u8; 16] =
@@ -45,10 +45,12 @@ struct Pin {
 
 impl Pin {
     fn check(&self, end_entity: &CertificateDer<'_>) -> Result<(), Error> {
-        let key = key_in(end_entity).ok_or_else(|| Error::General("the peer's key is not an Ed25519 key".to_owned()))?;
-        let belongs = self.members.as_ref().is_none_or(|members| {
-            members.read().unwrap_or_else(PoisonError::into_inner).contains(&key)
-        });
+        let key =
+            key_in(end_entity).ok_or_else(|| Error::General("the peer's key is not an Ed25519 key".to_owned()))?;
+        let belongs = self
+            .members
+            .as_ref()
+            .is_none_or(|members| members.read().unwrap_or_else(PoisonError::into_inner).contains(&key));
         if belongs { Ok(()) } else { Err(Error::General(format!("{} is not a member", key.short()))) }
     }
 

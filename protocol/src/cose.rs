@@ -1,6 +1,6 @@
 //! `COSE_Sign1` (RFC 9052) in the one form that creel writes and accepts.
 //!
-//! `18([h'protected', {}, h'payload', h'signature'])`: tagged, EdDSA, a `typ` (RFC 9596) that names the purpose, an empty
+//! `18([h'protected', {}, h'payload', h'signature'])`: tagged, `EdDSA`, a `typ` (RFC 9596) that names the purpose, an empty
 //! unprotected header. The purpose and the organisation go into the external AAD, so that no signature can be moved
 //! from one use or one organisation to another.
 

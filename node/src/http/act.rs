@@ -28,7 +28,8 @@ const INVITE_MS: u64 = 7 * 24 * 3_600 * 1_000;
 fn tap(headers: &HeaderMap) -> Result<Tap, ApiError> {
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
     if key.is_empty() || key.len() > KEY_MAX {
-        let why = "send an Idempotency-Key header of 1 to 200 characters, new for each act and the same when trying again";
+        let why =
+            "send an Idempotency-Key header of 1 to 200 characters, new for each act and the same when trying again";
         return Err(error(StatusCode::BAD_REQUEST, why));
     }
     Ok(Tap::parse(key).unwrap_or_else(|_| Tap::default().of(key.as_bytes())))
@@ -62,11 +63,7 @@ struct RecordRequest {
     record: Record,
 }
 
-pub(super) async fn record(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Result<Json<Value>, ApiError> {
+pub(super) async fn record(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
     let RecordRequest { shipments, by, record } = body(&bytes)?;
     Ok(several(&make(&api, &headers, by, Act::Record { shipments, record }).await?))
 }
@@ -79,11 +76,7 @@ struct MeasureRequest {
     measure: Measure,
 }
 
-pub(super) async fn measure(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Result<Json<Value>, ApiError> {
+pub(super) async fn measure(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
     let MeasureRequest { shipments, by, measure } = body(&bytes)?;
     Ok(several(&make(&api, &headers, by, Act::Measure { shipments, measure }).await?))
 }
@@ -131,11 +124,7 @@ struct ResolveRequest {
     note: Option<String>,
 }
 
-pub(super) async fn resolve(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Result<Json<Value>, ApiError> {
+pub(super) async fn resolve(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
     let ResolveRequest { shipment, by, settle, uphold, note } = body(&bytes)?;
     one(&make(&api, &headers, by, Act::Resolve { shipment, settle, uphold, note }).await?)
 }
@@ -148,11 +137,7 @@ struct RetractRequest {
     note: Option<String>,
 }
 
-pub(super) async fn retract(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Result<Json<Value>, ApiError> {
+pub(super) async fn retract(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
     let RetractRequest { edit, by, note } = body(&bytes)?;
     one(&make(&api, &headers, by, Act::Retract { edit, note }).await?)
 }

@@ -3,7 +3,7 @@
 use super::admit::Admission;
 use super::io::{Act, Made, Now, Refusal, Reply, Targets};
 use super::keys;
-use super::query::Filter;
+use super::query::{Filter, find_edit};
 use super::{Core, Step};
 use crate::edit::action::{Action, LineCount, Measure, Plan, PlanFields, Record, Resolve, Retract, Say};
 use crate::edit::{AFTER_MAX, Edit, Statement};
@@ -22,31 +22,31 @@ impl Core {
         step: &mut Step<'_, S>,
         now: Now,
         tap: Tap,
-        by: Option<String>,
+        by: Option<&String>,
         act: Act,
     ) -> Result<Reply, Refusal> {
         match act {
-            Act::Record { shipments, record } => self.record(step, now, tap, by.as_ref(), &shipments, &record),
-            Act::Measure { shipments, measure } => self.measure(step, now, tap, by.as_ref(), &shipments, &measure),
-            Act::Plan { targets, fields } => self.plan(step, now, tap, by.as_ref(), targets, &fields),
+            Act::Record { shipments, record } => self.record(step, now, tap, by, &shipments, &record),
+            Act::Measure { shipments, measure } => self.measure(step, now, tap, by, &shipments, &measure),
+            Act::Plan { targets, fields } => self.plan(step, now, tap, by, targets, &fields),
             Act::Say { shipment, text } => {
                 let document = self.find(step, &shipment)?;
                 let action = Action::Say(Say { text });
-                Ok(Reply::Made(vec![self.make(step, now, tap, by.as_ref(), document, &action)?]))
+                Ok(Reply::Made(vec![self.make(step, now, tap, by, document, &action)?]))
             }
             Act::Resolve { shipment, settle, uphold, note } => {
                 let document = self.find(step, &shipment)?;
-                let settle = settle.iter().map(|edit| self.find_edit(step, edit)).collect::<Result<Vec<_>, _>>()?;
-                let uphold = uphold.map(|edit| self.find_edit(step, &edit)).transpose()?;
+                let settle = settle.iter().map(|edit| find_edit(step, edit)).collect::<Result<Vec<_>, _>>()?;
+                let uphold = uphold.map(|edit| find_edit(step, &edit)).transpose()?;
                 let action = Action::Resolve(Resolve { settle, uphold, note });
-                Ok(Reply::Made(vec![self.make(step, now, tap, by.as_ref(), document, &action)?]))
+                Ok(Reply::Made(vec![self.make(step, now, tap, by, document, &action)?]))
             }
             Act::Retract { edit, note } => {
-                let edit = self.find_edit(step, &edit)?;
+                let edit = find_edit(step, &edit)?;
                 let arrival: keys::Arrival = keys::read(&step.overlay, &keys::arrival(&edit))?
                     .ok_or_else(|| Refusal::Invalid(format!("edit {edit} is not here")))?;
                 let action = Action::Retract(Retract { edit, note });
-                Ok(Reply::Made(vec![self.make(step, now, tap, by.as_ref(), arrival.document, &action)?]))
+                Ok(Reply::Made(vec![self.make(step, now, tap, by, arrival.document, &action)?]))
             }
             Act::Import { orders, dry_run } => self.import(step, now, &orders, dry_run),
             Act::Invite { request, secret, expires, addresses } => {
@@ -109,7 +109,7 @@ impl Core {
                 if found.is_empty() {
                     return Err(Refusal::Invalid(format!("no shipment fits the filter “{filter}”")));
                 }
-                self.at_most(found.into_iter().map(|(document, _)| document).collect())?
+                at_most(found.into_iter().map(|(document, _)| document).collect())?
             }
         };
         let action = Action::Plan(Plan { fields: fields.clone(), import: None });
@@ -124,19 +124,7 @@ impl Core {
         shipments: &[String],
     ) -> Result<BTreeSet<DocumentId>, Refusal> {
         let documents = shipments.iter().map(|name| self.find(step, name)).collect::<Result<_, _>>()?;
-        self.at_most(documents)
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as a rule of the core beside its callers")]
-    fn at_most(&self, documents: BTreeSet<DocumentId>) -> Result<BTreeSet<DocumentId>, Refusal> {
-        if documents.is_empty() {
-            return Err(Refusal::Invalid("name at least one shipment".to_owned()));
-        }
-        if documents.len() > TARGETS_MAX {
-            let why = format!("{} shipments at once are more than {TARGETS_MAX}: narrow it", documents.len());
-            return Err(Refusal::Invalid(why));
-        }
-        Ok(documents)
+        at_most(documents)
     }
 
     /// Makes, checks and keeps one edit of this device about one document.
@@ -151,7 +139,7 @@ impl Core {
     ) -> Result<Made, Refusal> {
         let tap = tap.of(&document.0);
         if let Some((edit, document)) = keys::read::<(EditId, DocumentId)>(&step.overlay, &keys::tap(&tap))? {
-            return self.made(step, edit, document);
+            return made(step, edit, document);
         }
         let edits = self.edits_of(&step.overlay, &document)?;
         let history = History::new(edits.clone());
@@ -214,17 +202,28 @@ impl Core {
         match self.admit(step, now, None, edit)? {
             Admission::Held | Admission::Admitted => {
                 step.overlay.batch.put(keys::tap(&tap), keys::encode(&(id, document)));
-                self.made(step, id, document)
+                made(step, id, document)
             }
             Admission::Waits => Err(Refusal::Invalid("the shipment is not whole here yet".to_owned())),
             Admission::Refused(why) => Err(Refusal::Invalid(why)),
         }
     }
+}
 
-    fn made<S: Store>(&self, step: &Step<'_, S>, edit: EditId, id: DocumentId) -> Result<Made, Refusal> {
-        let summary: Option<keys::Summary> = keys::read(&step.overlay, &keys::summary(&id))?;
-        Ok(Made { edit, id, number: summary.unwrap_or_default().number })
+fn at_most(documents: BTreeSet<DocumentId>) -> Result<BTreeSet<DocumentId>, Refusal> {
+    if documents.is_empty() {
+        return Err(Refusal::Invalid("name at least one shipment".to_owned()));
     }
+    if documents.len() > TARGETS_MAX {
+        let why = format!("{} shipments at once are more than {TARGETS_MAX}: narrow it", documents.len());
+        return Err(Refusal::Invalid(why));
+    }
+    Ok(documents)
+}
+
+fn made<S: Store>(step: &Step<'_, S>, edit: EditId, id: DocumentId) -> Result<Made, Refusal> {
+    let summary: Option<keys::Summary> = keys::read(&step.overlay, &keys::summary(&id))?;
+    Ok(Made { edit, id, number: summary.unwrap_or_default().number })
 }
 
 /// Lines are named by their line, or by an article's number that stands on one line only.
@@ -241,14 +240,12 @@ fn name_lines(render: &Render, counts: Vec<LineCount>) -> Result<Vec<LineCount>,
                 return Ok(count);
             }
             let by_sku: Vec<_> = lines.iter().filter(|line| text(line, "sku") == count.line).collect();
-            match by_sku[..] {
-                [line] => Ok(LineCount { line: text(line, "line"), ..count }),
-                _ => {
-                    let names: Vec<_> = lines.iter().map(|line| text(line, "line")).collect();
-                    let (number, line, names) = (&render.view.number, &count.line, names.join(", "));
-                    Err(Refusal::Invalid(format!("shipment {number} has no line “{line}”; its lines are: {names}")))
-                }
+            if let [line] = by_sku[..] {
+                return Ok(LineCount { line: text(line, "line"), ..count });
             }
+            let names: Vec<_> = lines.iter().map(|line| text(line, "line")).collect();
+            let (number, line, names) = (&render.view.number, &count.line, names.join(", "));
+            Err(Refusal::Invalid(format!("shipment {number} has no line “{line}”; its lines are: {names}")))
         })
         .collect()
 }

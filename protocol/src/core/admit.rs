@@ -44,7 +44,8 @@ pub(super) struct HeldBack {
 
 impl HeldBack {
     fn hold(&mut self, missing: Missing, source: DeviceKey, edit: Edit) -> bool {
-        let there = self.waiting.get(&missing).is_some_and(|waiting| waiting.iter().any(|(_, held)| held.id == edit.id));
+        let there =
+            self.waiting.get(&missing).is_some_and(|waiting| waiting.iter().any(|(_, held)| held.id == edit.id));
         let count = self.counts.entry((source, edit.document)).or_default();
         if there || *count >= HELD_BACK_MAX {
             return there;
@@ -176,7 +177,9 @@ impl Core {
     fn hold(&mut self, missing: Missing, source: Option<DeviceKey>, edit: Edit) -> Admission {
         match source {
             Some(source) if self.held_back.hold(missing, source, edit) => Admission::Waits,
-            Some(_) => Admission::Refused(format!("more than {HELD_BACK_MAX} edits wait for others about one document")),
+            Some(_) => {
+                Admission::Refused(format!("more than {HELD_BACK_MAX} edits wait for others about one document"))
+            }
             None => Admission::Refused("it stands on an edit that is not here".to_owned()),
         }
     }
@@ -190,8 +193,7 @@ impl Core {
     ) -> Result<(), StoreError> {
         let mut heads: Vec<EditId> = keys::read(&step.overlay, &keys::heads(&edit.document))?.unwrap_or_default();
         if heads.is_empty() {
-            self.shipments += 1;
-            step.added.shipments += 1;
+            self.counters.shipments += 1;
         }
         heads.retain(|head| edit.statement.after.binary_search(head).is_err());
         let place = heads.partition_point(|head| *head < edit.id);
@@ -199,7 +201,7 @@ impl Core {
 
         let from_hub = source.is_some_and(|source| source == self.roster.genesis().hub);
         let at_hub = (from_hub || self.is_hub()).then_some(now.0);
-        let seq = self.journal_end;
+        let seq = self.counters.journal_end;
         let arrival = Arrival { document: edit.document, seq, at: now.0, at_hub };
         let entry = JournalEntry::Edit { document: edit.document, edit: edit.id, source };
         let batch = &mut step.overlay.batch;
@@ -208,8 +210,7 @@ impl Core {
         batch.put(keys::arrival(&edit.id), keys::encode(&arrival));
         if at_hub.is_none() {
             batch.put(keys::waiting(&edit.id), Vec::new());
-            self.waiting += 1;
-            step.added.waiting += 1;
+            self.counters.waiting += 1;
             step.releases.push(Release::Waiting);
         }
         self.journal(step, &entry);
@@ -220,9 +221,8 @@ impl Core {
 
     /// Appends to the journal.
     pub(super) fn journal<S: Store>(&mut self, step: &mut Step<'_, S>, entry: &JournalEntry) {
-        step.journal_at_start.get_or_insert(self.journal_end);
-        step.overlay.batch.put(keys::journal(self.journal_end), keys::encode(entry));
-        self.journal_end += 1;
+        step.overlay.batch.put(keys::journal(self.counters.journal_end), keys::encode(entry));
+        self.counters.journal_end += 1;
     }
 
     /// Remembers that a document's summary is out of date.
@@ -234,8 +234,7 @@ impl Core {
         let key = keys::stale(document);
         if step.overlay.get(&key)?.is_none() {
             step.overlay.batch.put(key, Vec::new());
-            self.stale += 1;
-            step.added.stale += 1;
+            self.counters.stale += 1;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::keys;
 use super::{Core, Identity, Release, Step};
 use crate::cbor::{Bytes, Encode};
 use crate::id::DeviceKey;
-use crate::roster::invite::{self, Invite, InviteRequest, Issued};
+use crate::roster::invite::{Invite, InviteRequest, Issued, device_proof, hub_proof, invite_id};
 use crate::roster::{Change, Enrol, Publish, Role, Roster, RosterError};
 use crate::store::{Batch, Store, StoreError};
 use crate::sync::frame::{Redeem, Welcome};
@@ -68,7 +68,7 @@ impl Core {
             redeemed: None,
             secret: Bytes(secret.to_vec()),
         };
-        step.overlay.batch.put(keys::invite(&invite::invite_id(&secret)), issued.to_cbor());
+        step.overlay.batch.put(keys::invite(&invite_id(&secret)), issued.to_cbor());
         let root = crate::id::Digest(*blake3::hash(&self.roster.genesis().root.0).as_bytes());
         let invite = Invite { root, addresses, secret: Bytes(secret.to_vec()), expires };
         Ok(Reply::Invited(invite.to_text()))
@@ -90,28 +90,24 @@ impl Core {
         let key = keys::invite(&redeem.invite);
         // A stranger learns nothing about which invites there are.
         let unknown = "this invite is not one of this hub's: ask for a new one";
-        let Some(mut issued) = keys::read::<Issued>(&step.overlay, &key)? else {
+        let Some(mut invite) = keys::read::<Issued>(&step.overlay, &key)? else {
             self.refuse(step, device, unknown.to_owned());
             return refuse(unknown);
         };
-        let expected = invite::device_proof(&issued.secret.0, &exporter, &device);
+        let expected = device_proof(&invite.secret.0, &exporter, &device);
         // blake3's own comparison takes the same time whatever differs.
         if blake3::Hash::from(expected.0) != blake3::Hash::from(redeem.proof.0) {
             self.refuse(step, device, "a device redeemed an invite without its secret".to_owned());
             return refuse(unknown);
         }
-        match issued.redeemed {
+        match invite.redeemed {
             Some(by) if by != device => return refuse("this invite was used by another device: ask for a new one"),
-            None if now.0 > issued.expires => return refuse("this invite has expired: ask for a new one"),
+            None if now.0 > invite.expires => return refuse("this invite has expired: ask for a new one"),
             _ => {}
         }
         if self.roster.member(&device).is_none() {
-            let enrol = Enrol {
-                key: device,
-                role: issued.role,
-                party: issued.party.clone(),
-                name: issued.name.clone(),
-            };
+            let enrol =
+                Enrol { key: device, role: invite.role, party: invite.party.clone(), name: invite.name.clone() };
             let written = self.roster.write(Change::Enrol(enrol), now.0, &issuer).and_then(|entry| {
                 self.roster.append(&entry)?;
                 Ok(entry)
@@ -124,10 +120,10 @@ impl Core {
                 Err(error) => return refuse(&error.to_string()),
             }
         }
-        issued.redeemed = Some(device);
-        step.overlay.batch.put(key, issued.to_cbor());
+        invite.redeemed = Some(device);
+        step.overlay.batch.put(key, invite.to_cbor());
         let welcome = Welcome {
-            proof: invite::hub_proof(&issued.secret.0, &exporter, &self.key),
+            proof: hub_proof(&invite.secret.0, &exporter, &self.key),
             entries: self.roster.entries(0).cloned().map(Bytes).collect(),
         };
         Ok(Ok(Reply::Welcome(welcome)))

@@ -5,6 +5,7 @@
 //! changed meanwhile is kept and reported. An order is taken whole or not at all.
 
 use super::io::{ImportReport, Kept, Now, Order, Refusal, RefusedRow, Reply};
+use super::refresh::numbered;
 use super::{Core, Step};
 use crate::cbor::Encode;
 use crate::edit::action::{Action, Line, Open, Plan, PlanFields};
@@ -72,7 +73,7 @@ impl Core {
         fields: &PlanFields,
         report: &mut ImportReport,
     ) -> Result<Outcome, Refusal> {
-        match self.numbered(step, &order.number)?[..] {
+        match numbered(step, &order.number)?[..] {
             [] => self.open_order(step, now, order, fields),
             [document] => self.import_again(step, now, document, order, fields, report),
             _ => Err(Refusal::Invalid("several shipments carry this number: change one of them first".to_owned())),
@@ -153,7 +154,7 @@ impl Core {
         }
         let fields = only(fields, &changed);
         for (nth, fields) in split(&fields).into_iter().enumerate() {
-            let tap = import_tap(&document.0, &format!("{nth} of {}", self.journal_end), now);
+            let tap = import_tap(&document.0, &format!("{nth} of {}", self.counters.journal_end), now);
             self.make(step, now, tap, None, document, &Action::Plan(Plan { fields, import: Some(true) }))?;
         }
         Ok(Outcome::Updated)
@@ -198,7 +199,8 @@ fn only(fields: &PlanFields, changed: &BTreeSet<String>) -> PlanFields {
     let has = |key: &str| changed.contains(key);
     let text = |key: &str, value: &Option<String>| value.clone().filter(|_| has(key));
     let lines = fields.lines.iter().map(|line| {
-        let of = |key: &str, value: &Option<String>| value.clone().filter(|_| has(&format!("lines/{}/{key}", line.line)));
+        let of =
+            |key: &str, value: &Option<String>| value.clone().filter(|_| has(&format!("lines/{}/{key}", line.line)));
         Line {
             line: line.line.clone(),
             sku: of("sku", &line.sku),

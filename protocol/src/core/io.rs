@@ -24,6 +24,7 @@ pub type CommitId = u64;
 
 /// What goes in.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "an input is made once, taken apart at once and never kept")]
 pub enum Input {
     /// A person or a script acts at this device.
     Act {

@@ -85,15 +85,11 @@ pub struct Core {
     roster: Roster,
     sessions: BTreeMap<SessionId, Session>,
     held_back: HeldBack,
-    /// The next journal entry's number.
-    journal_end: u64,
-    /// Entries before this one are durable.
+    counters: Counters,
+    /// Journal entries before this one are durable.
     journal_durable: u64,
     next_commit: CommitId,
     releases: HashMap<CommitId, Vec<Release>>,
-    waiting: u64,
-    shipments: u64,
-    stale: u64,
     refused: u64,
     rendered: LruCache<DocumentId, (Vec<EditId>, Arc<Render>)>,
 }
@@ -114,13 +110,15 @@ impl Core {
             roster,
             sessions: BTreeMap::new(),
             held_back: HeldBack::default(),
-            journal_end,
+            counters: Counters {
+                journal_end,
+                waiting: count(store, b"w")?,
+                shipments: count(store, b"d")?,
+                stale: count(store, b"x")?,
+            },
             journal_durable: journal_end,
             next_commit: 0,
             releases: HashMap::new(),
-            waiting: count(store, b"w")?,
-            shipments: count(store, b"d")?,
-            stale: count(store, b"x")?,
             refused: 0,
             rendered: LruCache::new(RENDERED_MAX),
         };
@@ -138,7 +136,7 @@ impl Core {
         for (key, _) in all(store, b"d")? {
             batch.put(keys::stale(&DocumentId(keys::tail(&key).unwrap_or_default())), Vec::new());
         }
-        self.stale = batch.writes().len() as u64;
+        self.counters.stale = batch.writes().len() as u64;
         batch.put(keys::rules(), rules);
         Ok(Some(batch))
     }
@@ -160,19 +158,23 @@ impl Core {
 
     /// Whether [`Input::Idle`] has something to do.
     pub fn has_background_work(&self) -> bool {
-        self.stale > 0
+        self.counters.stale > 0
     }
 
     /// Edits held here that the hub is not known to have.
     pub fn waiting(&self) -> u64 {
-        self.waiting
+        self.counters.waiting
     }
 
     /// One step. `store` shows every batch that was handed out before.
     pub fn step<S: Store>(&mut self, store: &S, now: Now, input: Input) -> Vec<Output> {
-        let mut step = Step::new(store);
-        match self.take(&mut step, now, input).and_then(|()| self.finish(&mut step)) {
-            Ok(()) => step.outputs,
+        let mut step =
+            Step { overlay: Overlay::new(store), outputs: Vec::new(), releases: Vec::new(), before: self.counters };
+        match self.take(&mut step, now, input) {
+            Ok(()) => {
+                self.finish(&mut step);
+                step.outputs
+            }
             Err(error) => vec![Output::Failed(error)],
         }
     }
@@ -180,7 +182,7 @@ impl Core {
     fn take<S: Store>(&mut self, step: &mut Step<'_, S>, now: Now, input: Input) -> Result<(), StoreError> {
         match input {
             Input::Act { request, tap, by, act } => {
-                match self.act(step, now, tap, by, act) {
+                match self.act(step, now, tap, by.as_ref(), act) {
                     Ok(reply) => step.releases.push(Release::Reply(request, Ok(reply))),
                     Err(Refusal::Store(error)) => return Err(error),
                     Err(refusal) => {
@@ -221,29 +223,24 @@ impl Core {
     fn abandon<S: Store>(&mut self, step: &mut Step<'_, S>) {
         step.overlay.batch = Batch::default();
         step.releases.clear();
-        self.journal_end = step.journal_at_start.unwrap_or(self.journal_end);
-        step.journal_at_start = None;
-        self.waiting -= std::mem::take(&mut step.added.waiting);
-        self.shipments -= std::mem::take(&mut step.added.shipments);
-        self.stale -= std::mem::take(&mut step.added.stale);
+        self.counters = step.before;
     }
 
     /// Hands out what the step wrote, and remembers what it releases.
-    fn finish<S: Store>(&mut self, step: &mut Step<'_, S>) -> Result<(), StoreError> {
+    fn finish<S: Store>(&mut self, step: &mut Step<'_, S>) {
         if step.overlay.batch.is_empty() && step.releases.is_empty() {
-            return Ok(());
+            return;
         }
         let mut batch = std::mem::take(&mut step.overlay.batch);
-        batch.must_be_durable = !step.releases.is_empty() || step.journal_at_start.is_some();
-        if step.journal_at_start.is_some() {
-            step.releases.push(Release::Journal(self.journal_end));
+        batch.must_be_durable = !step.releases.is_empty() || self.counters.journal_end != step.before.journal_end;
+        if self.counters.journal_end != step.before.journal_end {
+            step.releases.push(Release::Journal(self.counters.journal_end));
         }
         let commit = self.next_commit;
         self.next_commit += 1;
         self.releases.insert(commit, std::mem::take(&mut step.releases));
         // The commit comes first: the shell applies it before it looks at anything else the step put out.
         step.outputs.insert(0, Output::Commit { commit, batch });
-        Ok(())
     }
 
     fn committed<S: Store>(&mut self, step: &mut Step<'_, S>, commit: CommitId) -> Result<(), StoreError> {
@@ -279,29 +276,20 @@ struct Step<'a, S> {
     overlay: Overlay<'a, S>,
     outputs: Vec<Output>,
     releases: Vec<Release>,
-    /// Where the journal ended before this step wrote to it.
-    journal_at_start: Option<u64>,
-    /// What this step added to the core's counters, to be taken back if its act is refused.
-    added: Counters,
+    /// What was counted before this step, to return to if its act is refused.
+    before: Counters,
 }
 
-#[derive(Debug, Default)]
+/// What the core counts, so that it need not read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Counters {
+    /// The next journal entry's number.
+    journal_end: u64,
+    /// Edits that the hub is not known to have.
     waiting: u64,
     shipments: u64,
+    /// Documents whose summary is out of date.
     stale: u64,
-}
-
-impl<'a, S: Store> Step<'a, S> {
-    fn new(store: &'a S) -> Self {
-        Self {
-            overlay: Overlay::new(store),
-            outputs: Vec::new(),
-            releases: Vec::new(),
-            journal_at_start: None,
-            added: Counters::default(),
-        }
-    }
 }
 
 fn last_journal(store: &impl Store) -> Result<u64, StoreError> {
@@ -322,7 +310,10 @@ fn last_journal(store: &impl Store) -> Result<u64, StoreError> {
 /// Pairs read in one go where all under a prefix are wanted.
 const PAGE: usize = 4_096;
 
-fn all<'a, S: Store>(store: &'a S, prefix: &[u8]) -> Result<impl Iterator<Item = crate::store::Pair> + use<'a, S>, StoreError> {
+fn all<'a, S: Store>(
+    store: &'a S,
+    prefix: &[u8],
+) -> Result<impl Iterator<Item = crate::store::Pair> + use<'a, S>, StoreError> {
     let (mut from, to) = keys::under(prefix);
     let mut pairs = Vec::new();
     loop {

@@ -76,9 +76,7 @@ impl<S: Store> Holding for Held<'_, S> {
         }
         let pairs = self.store.scan(&from, &to, limit)?;
         let documents = pairs.iter().filter_map(|(key, _)| keys::tail(key).map(DocumentId));
-        documents
-            .map(|document| Ok(Listed { document, heads: heads_digest(&self.heads(&document)?) }))
-            .collect()
+        documents.map(|document| Ok(Listed { document, heads: heads_digest(&self.heads(&document)?) })).collect()
     }
 
     fn roster_entries(&self, from: u64) -> Vec<Bytes> {
@@ -106,13 +104,15 @@ impl Core {
         dialled: bool,
     ) -> Result<(), StoreError> {
         let Some(member) = self.roster.member(&peer) else {
-            let why = format!("device {} is not a member of this organisation: ask its hub for an invite", peer.short());
+            let why =
+                format!("device {} is not a member of this organisation: ask its hub for an invite", peer.short());
             self.refuse(step, peer, why.clone());
             step.outputs.push(Output::Close { session, why });
             return Ok(());
         };
         let scope = Self::scope(member.role, member.party.as_ref());
-        let acknowledged = keys::read(&step.overlay, &keys::cursor(&peer))?.unwrap_or(0_u64).min(self.journal_end);
+        let acknowledged =
+            keys::read(&step.overlay, &keys::cursor(&peer))?.unwrap_or(0_u64).min(self.counters.journal_end);
         self.sessions.insert(session, Session::new(peer, scope, dialled, acknowledged));
         let hello = Hello {
             version: VERSION,
@@ -281,7 +281,7 @@ impl Core {
                 let document = arrival.document;
                 step.overlay.batch.put(key, keys::encode(&Arrival { at_hub: Some(now.0), ..arrival }));
                 step.overlay.batch.remove(keys::waiting(id));
-                self.waiting = self.waiting.saturating_sub(1);
+                self.counters.waiting = self.counters.waiting.saturating_sub(1);
                 step.outputs.push(Output::Changed(document));
             }
         }

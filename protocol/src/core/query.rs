@@ -2,6 +2,7 @@
 
 use super::io::{HistoryRow, NodeStatus, PeerStatus, Query, Refusal, Reply, Row, Shown};
 use super::keys::{self, Arrival, Summary};
+use super::refresh::numbered;
 use super::{Core, PAGE, Step};
 use crate::edit::action::Action;
 use crate::id::{DocumentId, EditId};
@@ -60,7 +61,8 @@ impl Filter {
                 "consignee" => Term::Consignee(value.to_lowercase()),
                 "is" if value == "exception" => Term::Exception,
                 "limit" => {
-                    let limit = value.parse().map_err(|_| Refusal::Invalid(format!("“{word}”: limit takes a number")))?;
+                    let limit =
+                        value.parse().map_err(|_| Refusal::Invalid(format!("“{word}”: limit takes a number")))?;
                     filter.limit = Some(limit);
                     continue;
                 }
@@ -136,7 +138,7 @@ impl Core {
     /// The document that a person means by a number, an id or the beginning of an id.
     pub(super) fn find<S: Store>(&mut self, step: &mut Step<'_, S>, name: &str) -> Result<DocumentId, Refusal> {
         self.refresh_all(step)?;
-        let mut found = self.numbered(step, name)?;
+        let mut found = numbered(step, name)?;
         if found.is_empty() {
             found = documents_by_prefix(step, name)?;
         }
@@ -147,23 +149,6 @@ impl Core {
                 let candidates: Vec<_> = found.iter().take(8).map(ToString::to_string).collect();
                 Err(Refusal::Ambiguous { name: name.to_owned(), candidates: candidates.join(", ") })
             }
-        }
-    }
-
-    /// The edit that a person means by an id or the beginning of one.
-    pub(super) fn find_edit<S: Store>(&self, step: &Step<'_, S>, name: &str) -> Result<EditId, Refusal> {
-        if let Ok(edit) = EditId::parse(name) {
-            return Ok(edit);
-        }
-        let found: Vec<EditId> = by_prefix(step, b'i', name)?
-            .iter()
-            .filter_map(|key| keys::tail(key).map(EditId))
-            .filter(|edit| edit.to_string().starts_with(name))
-            .collect();
-        match found[..] {
-            [edit] => Ok(edit),
-            [] => Err(Refusal::Invalid(format!("there is no edit “{name}” here: take its id from “creel history”"))),
-            _ => Err(Refusal::Invalid(format!("several edits begin with “{name}”: give more digits"))),
         }
     }
 
@@ -216,7 +201,7 @@ impl Core {
     /// Exceptions that only a look at other shipments shows.
     fn across<S: Store>(&self, step: &Step<'_, S>, document: DocumentId) -> Result<Vec<Exception>, StoreError> {
         let summary: Summary = keys::read(&step.overlay, &keys::summary(&document))?.unwrap_or_default();
-        let numbered = self.numbered(step, &summary.number)?;
+        let numbered = numbered(step, &summary.number)?;
         if numbered.len() < 2 {
             return Ok(Vec::new());
         }
@@ -234,11 +219,7 @@ impl Core {
         }])
     }
 
-    fn history_rows<S: Store>(
-        &self,
-        step: &Step<'_, S>,
-        document: &DocumentId,
-    ) -> Result<Vec<HistoryRow>, StoreError> {
+    fn history_rows<S: Store>(&self, step: &Step<'_, S>, document: &DocumentId) -> Result<Vec<HistoryRow>, StoreError> {
         let history = self.history(step, document)?;
         let effects = Effects::of(&history, &self.roster);
         let mut rows = Vec::new();
@@ -290,14 +271,31 @@ impl Core {
             role: own.map(|member| member.role),
             party: own.and_then(|member| member.party.clone()),
             hub: self.is_hub(),
-            shipments: self.shipments,
-            waiting: self.waiting,
+            shipments: self.counters.shipments,
+            waiting: self.counters.waiting,
             held_back: self.held_back.len() as u64,
             refused: self.refused,
-            refreshing: self.stale,
+            refreshing: self.counters.stale,
             roster_height: self.roster.height(),
             peers: peers.collect(),
         }
+    }
+}
+
+/// The edit that a person means by an id or the beginning of one.
+pub(super) fn find_edit<S: Store>(step: &Step<'_, S>, name: &str) -> Result<EditId, Refusal> {
+    if let Ok(edit) = EditId::parse(name) {
+        return Ok(edit);
+    }
+    let found: Vec<EditId> = by_prefix(step, b'i', name)?
+        .iter()
+        .filter_map(|key| keys::tail(key).map(EditId))
+        .filter(|edit| edit.to_string().starts_with(name))
+        .collect();
+    match found[..] {
+        [edit] => Ok(edit),
+        [] => Err(Refusal::Invalid(format!("there is no edit “{name}” here: take its id from “creel history”"))),
+        _ => Err(Refusal::Invalid(format!("several edits begin with “{name}”: give more digits"))),
     }
 }
 

@@ -23,7 +23,7 @@ impl Core {
 
     /// Refreshes every stale document, because an answer depends on all of them.
     pub(super) fn refresh_all<S: Store>(&mut self, step: &mut Step<'_, S>) -> Result<(), StoreError> {
-        while self.stale > 0 && self.refresh_page(step, PAGE)? > 0 {}
+        while self.counters.stale > 0 && self.refresh_page(step, PAGE)? > 0 {}
         Ok(())
     }
 
@@ -36,7 +36,7 @@ impl Core {
             }
         }
         if stale.is_empty() {
-            self.stale = 0;
+            self.counters.stale = 0;
         }
         Ok(stale.len())
     }
@@ -65,7 +65,7 @@ impl Core {
             }
             step.overlay.batch.put(keys::number(&view.number, &document), Vec::new());
         }
-        let twins = self.numbered(step, &view.number)?.into_iter().filter(|twin| *twin != document).collect::<Vec<_>>();
+        let twins = numbered(step, &view.number)?.into_iter().filter(|twin| *twin != document).collect::<Vec<_>>();
         for twin in twins.iter().filter(|twin| !before.twins.contains(twin)) {
             self.mark_stale(step, twin)?;
         }
@@ -90,20 +90,9 @@ impl Core {
         let key = keys::stale(&document);
         if step.overlay.get(&key)?.is_some() {
             step.overlay.batch.remove(key);
-            self.stale = self.stale.saturating_sub(1);
-            step.added.stale = step.added.stale.saturating_sub(1);
+            self.counters.stale = self.counters.stale.saturating_sub(1);
         }
         Ok(())
-    }
-
-    /// The documents of a number.
-    pub(super) fn numbered<S: Store>(&self, step: &Step<'_, S>, number: &str) -> Result<Vec<DocumentId>, StoreError> {
-        if number.is_empty() {
-            return Ok(Vec::new());
-        }
-        let (from, to) = keys::under(&keys::number_prefix(number));
-        let pairs = step.overlay.scan(&from, &to, PAGE)?;
-        Ok(pairs.iter().filter_map(|(key, _)| keys::tail(key).map(DocumentId)).collect())
     }
 
     /// A document's edits.
@@ -156,4 +145,14 @@ impl Core {
     pub(super) fn history<S: Store>(&self, step: &Step<'_, S>, document: &DocumentId) -> Result<History, StoreError> {
         Ok(History::new(self.edits_of(&step.overlay, document)?))
     }
+}
+
+/// The documents of a number.
+pub(super) fn numbered<S: Store>(step: &Step<'_, S>, number: &str) -> Result<Vec<DocumentId>, StoreError> {
+    if number.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (from, to) = keys::under(&keys::number_prefix(number));
+    let pairs = step.overlay.scan(&from, &to, PAGE)?;
+    Ok(pairs.iter().filter_map(|(key, _)| keys::tail(key).map(DocumentId)).collect())
 }

@@ -93,7 +93,9 @@ impl Statement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
     /// Longer than [`EDIT_BYTES_MAX`].
-    #[error("an edit of {0} bytes is larger than the 16 KiB allowed: shorten texts or leave the signature's drawing out")]
+    #[error(
+        "an edit of {0} bytes is larger than the 16 KiB allowed: shorten texts or leave the signature's drawing out"
+    )]
     TooLarge(usize),
     /// Not in the one encoding.
     #[error("an edit's encoding is wrong: {0}")]

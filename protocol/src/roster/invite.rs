@@ -125,9 +125,9 @@ impl InviteRequest {
         }
         let kind = self.role.name();
         match &self.party {
-            None if self.role.is_party() => {
-                Err(format!("a {kind} needs a party, such as --party {kind}:li-wei: it decides which shipments they see"))
-            }
+            None if self.role.is_party() => Err(format!(
+                "a {kind} needs a party, such as --party {kind}:li-wei: it decides which shipments they see"
+            )),
             Some(party) if !super::is_party_name(party) => Err(format!(
                 "“{party}” is not a party: write kind:name in lower case, such as driver:li-wei or shop:west-lake"
             )),

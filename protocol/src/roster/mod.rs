@@ -287,13 +287,8 @@ impl Roster {
     /// Makes an organisation: its genesis, signed by the root.
     pub fn found(name: &str, root: &SigningKey, issuer: &SigningKey, hub: &SigningKey, at: u64) -> Vec<u8> {
         let public = |key: &SigningKey| DeviceKey(key.verifying_key().to_bytes());
-        let genesis = Genesis {
-            organisation: name.to_owned(),
-            root: public(root),
-            issuer: public(issuer),
-            hub: public(hub),
-            at,
-        };
+        let genesis =
+            Genesis { organisation: name.to_owned(), root: public(root), issuer: public(issuer), hub: public(hub), at };
         cose::sign(Purpose::Genesis, &[], &genesis.to_cbor(), root).0
     }
 
@@ -438,9 +433,9 @@ pub fn is_party_name(text: &str) -> bool {
             !kind.is_empty()
                 && kind.bytes().all(|byte| byte.is_ascii_lowercase())
                 && !name.is_empty()
-                && name.chars().all(|letter| {
-                    letter.is_alphanumeric() && !letter.is_uppercase() || letter == '-' || letter == '.'
-                })
+                && name
+                    .chars()
+                    .all(|letter| letter.is_alphanumeric() && !letter.is_uppercase() || letter == '-' || letter == '.')
         })
 }
 

@@ -381,5 +381,9 @@ fn within(name: &str, value: &str, max: usize) -> Result<(), Void> {
     if value.chars().any(|letter| letter.is_control() && letter != '\n' && letter != '\t') {
         return Err(Void::Field(format!("{name} contains a control character")));
     }
-    if value.chars().count() > max { Err(Void::Field(format!("{name} is longer than {max} characters"))) } else { Ok(()) }
+    if value.chars().count() > max {
+        Err(Void::Field(format!("{name} is longer than {max} characters")))
+    } else {
+        Ok(())
+    }
 }

@@ -27,7 +27,11 @@ pub fn exception(
             format!("两条记录互相矛盾：{}；{}。需要有人裁定。", nth(&zh, 0), nth(&zh, 1)),
         ),
         ExceptionKind::ResolutionDisputed => (
-            format!("Settled in two ways at once: {}, and {}. Somebody has to settle it again.", nth(&en, 0), nth(&en, 1)),
+            format!(
+                "Settled in two ways at once: {}, and {}. Somebody has to settle it again.",
+                nth(&en, 0),
+                nth(&en, 1)
+            ),
             format!("同时有两个不同的裁定：{}；{}。需要重新裁定。", nth(&zh, 0), nth(&zh, 1)),
         ),
         ExceptionKind::ResolutionOnRetracted => (
@@ -55,15 +59,11 @@ fn told(place: usize, history: &History, roster: &Roster, workflow: &Workflow) -
     match &event.action {
         Ok(Action::Record(record)) => {
             let step = label(workflow, &record.step);
-            let (mut en, mut zh) = (String::new(), String::new());
-            if let Some(receiver) = &record.receiver {
-                en += &format!(", received by {receiver}");
-                zh += &format!("，签收人 {receiver}");
-            }
-            if let Some(reason) = &record.reason {
-                en += &format!(", because: {reason}");
-                zh += &format!("，原因：{reason}");
-            }
+            let said = |text: &Option<String>, before: &str| {
+                text.as_ref().map_or_else(String::new, |text| format!("{before}{text}"))
+            };
+            let en = said(&record.receiver, ", received by ") + &said(&record.reason, ", because: ");
+            let zh = said(&record.receiver, "，签收人 ") + &said(&record.reason, "，原因：");
             Label {
                 en: format!("{who} recorded “{}”{en} ({at} UTC by their clock)", step.en),
                 zh: format!("{who} 记录了“{}”{zh}（其时钟 {at} UTC）", step.zh),
@@ -136,7 +136,10 @@ pub fn why(history: &History, effects: &Effects, roster: &Roster) -> Vec<Label> 
             }
         } else if decisive.supersedes.contains(index) {
             Label {
-                en: format!("It took the place of an earlier record that its author, or somebody before, knew of: {}.", words.en),
+                en: format!(
+                    "It took the place of an earlier record that its author, or somebody before, knew of: {}.",
+                    words.en
+                ),
                 zh: format!("它取代了此前已知的记录：{}。", words.zh),
             }
         } else if status.superseded(index) {
@@ -151,7 +154,10 @@ pub fn why(history: &History, effects: &Effects, roster: &Roster) -> Vec<Label> 
             }
         } else {
             Label {
-                en: format!("Recorded without knowing of each other; “{}” is further along than this: {}.", step.en, words.en),
+                en: format!(
+                    "Recorded without knowing of each other; “{}” is further along than this: {}.",
+                    step.en, words.en
+                ),
                 zh: format!("互不知情时记录；“{}”更靠后，优先于：{}。", step.zh, words.zh),
             }
         };

@@ -1,7 +1,7 @@
 //! A document's edits in one canonical order, with who knew what.
 
-use crate::edit::{Edit, causal};
 use crate::edit::action::{Action, ActionError};
+use crate::edit::{Edit, causal};
 use crate::id::EditId;
 use std::collections::HashMap;
 

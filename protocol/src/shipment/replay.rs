@@ -197,12 +197,7 @@ fn apply(
     Ok(change)
 }
 
-fn write(
-    document: &mut Automerge,
-    plan: &ObjId,
-    edits: &ObjId,
-    event: &Event,
-) -> Result<ChangeHash, AutomergeError> {
+fn write(document: &mut Automerge, plan: &ObjId, edits: &ObjId, event: &Event) -> Result<ChangeHash, AutomergeError> {
     let statement = &event.edit.statement;
     let mut change = document.transaction();
     let entry = change.put_object(edits, event.edit.id.to_string(), ObjType::Map)?;

@@ -204,11 +204,13 @@ fn settle(
         .map(|fact| {
             let id = history.events()[fact.place].edit.id;
             let naming: Vec<usize> = (0..resolves.len()).filter(|index| names(resolves[*index].1, id)).collect();
-            let outdated = |index: usize| naming.iter().any(|other| history.knew(resolves[*other].0, resolves[index].0));
+            let outdated =
+                |index: usize| naming.iter().any(|other| history.knew(resolves[*other].0, resolves[index].0));
             naming.iter().copied().filter(|index| !outdated(*index)).collect()
         })
         .collect();
-    let upholds = |resolve: usize, fact: &Fact<'_>| resolves[resolve].1.uphold == Some(history.events()[fact.place].edit.id);
+    let upholds =
+        |resolve: usize, fact: &Fact<'_>| resolves[resolve].1.uphold == Some(history.events()[fact.place].edit.id);
     let mut silent = BTreeSet::new();
     for (fact, latest) in facts.iter().zip(&latest) {
         for (nth, a) in latest.iter().enumerate() {

@@ -303,9 +303,8 @@ fn view(
     let number = plan.get("number").and_then(Value::as_str).unwrap_or_default().to_owned();
     let conflicts = conflicts(history, roster, registers);
     let entries = |status: Option<&Status<'_>>| {
-        let mut timeline: Vec<_> = (0..history.events().len())
-            .map(|place| entry(place, history, effects, roster, status))
-            .collect();
+        let mut timeline: Vec<_> =
+            (0..history.events().len()).map(|place| entry(place, history, effects, roster, status)).collect();
         if planted::is(Bug::ViewByArrival) {
             timeline.sort_by_key(|entry| arrival.iter().position(|id| *id == entry.edit));
         }
@@ -327,9 +326,8 @@ fn view(
     };
     let status = Status::of(history, effects, workflow);
     let key = status.decided_by.map_or(CREATED, |fact| status.facts[fact].step.key.as_str());
-    let (status_label, colour) = workflow
-        .step(key)
-        .map_or_else(|| (nowhere(), String::new()), |step| (step.label.clone(), step.colour.clone()));
+    let (status_label, colour) =
+        workflow.step(key).map_or_else(|| (nowhere(), String::new()), |step| (step.label.clone(), step.colour.clone()));
     let exceptions = status
         .exceptions
         .iter()
@@ -391,9 +389,8 @@ fn entry(
 
 fn standing(history: &History, status: &Status<'_>, index: usize) -> Standing {
     let fact = &status.facts[index];
-    let knew_higher = |other: &Fact<'_>| {
-        other.live() && other.step.rank > fact.step.rank && history.knew(fact.place, other.place)
-    };
+    let knew_higher =
+        |other: &Fact<'_>| other.live() && other.step.rank > fact.step.rank && history.knew(fact.place, other.place);
     if fact.retracted {
         Standing::Retracted
     } else if fact.rejected {

@@ -278,7 +278,7 @@ impl Session {
             let done = page.len() < LIST_PAGE;
             for ours in page {
                 if end.is_some_and(|end| ours.document > end) {
-                    return Ok(self.only_theirs(listed, frames));
+                    return Ok(only_theirs(listed, frames));
                 }
                 self.compared = Some(ours.document);
                 match listed.remove(&ours.document) {
@@ -291,15 +291,9 @@ impl Session {
                 }
             }
             if done {
-                return Ok(self.only_theirs(listed, frames));
+                return Ok(only_theirs(listed, frames));
             }
         }
-    }
-
-    fn only_theirs(&mut self, listed: BTreeMap<DocumentId, Digest>, mut frames: Vec<Frame>) -> Vec<Frame> {
-        let unknown = listed.into_keys().map(|document| Frame::Heads(Heads { document, heads: Vec::new(), ask: false }));
-        frames.extend(unknown);
-        frames
     }
 
     /// The peer's heads of a document that differs.
@@ -311,6 +305,13 @@ impl Session {
         self.repairs.push_back((theirs.document, theirs.heads));
         Ok(answer.map(|heads| Frame::Heads(Heads { document: theirs.document, heads, ask: false })))
     }
+}
+
+/// Documents that only the peer has: by telling it that we hold nothing of them, we are sent them.
+fn only_theirs(listed: BTreeMap<DocumentId, Digest>, mut frames: Vec<Frame>) -> Vec<Frame> {
+    let unknown = listed.into_keys().map(|document| Frame::Heads(Heads { document, heads: Vec::new(), ask: false }));
+    frames.extend(unknown);
+    frames
 }
 
 #[derive(Debug, Default)]
