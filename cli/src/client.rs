@@ -2,6 +2,7 @@
 
 use crate::folder;
 use anyhow::{Context, Result, anyhow, bail};
+use creel_node::{API_TOKEN_FILE, HTTP_ADDRESS_FILE};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -11,10 +12,6 @@ use std::time::Duration;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
-/// The file in the data folder that a running node writes its address to.
-const ADDRESS_FILE: &str = "http-address";
-/// The file with the token that shows who may read the data folder.
-const TOKEN_FILE: &str = "api-token";
 /// Importing thousands of orders on a slow disk takes a while, and nobody waits for a loopback connection in vain: a
 /// node that died has closed it.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -44,7 +41,7 @@ impl Client {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(not_running(data)),
             Err(error) => Err(error).with_context(|| format!("cannot read {}", data.join(file).display())),
         };
-        let (address, token) = (read(ADDRESS_FILE)?, read(TOKEN_FILE)?);
+        let (address, token) = (read(HTTP_ADDRESS_FILE)?, read(API_TOKEN_FILE)?);
         // A proxy from the environment must not get to see the token, and could not reach this device's loopback.
         let agent = Agent::config_builder()
             .proxy(None)

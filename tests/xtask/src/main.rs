@@ -1,1 +1,142 @@
-fn main() {}
+//! `cargo xtask`: what CI runs, and the benches. No dependencies, so that it builds in a second.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  test            everything CI runs: format, lints, tests, simulator, planted bugs, interop, a demo
+  test --quick    format, lints and tests only
+  bench NAME      a bench whose figures stand in docs/benchmarks.md: durable, ingest, scale
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["test"] => test(false),
+        ["test", "--quick"] => test(true),
+        ["bench", name] => bench(name),
+        _ => {
+            print!("{HELP}");
+            return if matches!(words[..], [] | ["help" | "--help" | "-h"]) {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(2)
+            };
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("\nxtask: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The steps of a run, and how many passed.
+struct Steps {
+    passed: usize,
+    began: Instant,
+}
+
+impl Steps {
+    fn new() -> Self {
+        Self { passed: 0, began: Instant::now() }
+    }
+
+    fn run(&mut self, name: &str, command: &mut Command) -> Result<(), String> {
+        let seconds = self.began.elapsed().as_secs();
+        println!("\n=== [{seconds} s] {name}: {}", shown(command));
+        let status =
+            command.status().map_err(|error| format!("{name}: could not start {}: {error}", shown(command)))?;
+        if !status.success() {
+            return Err(format!("{name} failed ({status}); run it alone with: {}", shown(command)));
+        }
+        self.passed += 1;
+        Ok(())
+    }
+}
+
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+fn root() -> PathBuf {
+    // tests/xtask lies two folders below the root.
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).to_owned()
+}
+
+fn cargo(words: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(words).current_dir(root());
+    command
+}
+
+fn test(quick: bool) -> Result<(), String> {
+    let mut steps = Steps::new();
+    steps.run("format", &mut cargo(&["fmt", "--all", "--check"]))?;
+    steps.run("lints", &mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    steps.run("tests", &mut cargo(&["test", "--workspace", "--no-fail-fast"]))?;
+    if !quick {
+        // The planted bugs are compiled in for this step alone; what is shipped never holds them.
+        steps.run(
+            "planted bugs",
+            &mut cargo(&["test", "-p", "creel-tests", "--features", "planted", "--test", "planted"]),
+        )?;
+        let simulator = ["run", "--release", "-p", "creel-tests", "--bin", "sim", "--", "--seeds", "0..1000"];
+        steps.run("simulator", &mut cargo(&simulator))?;
+        interop(&mut steps)?;
+        steps.run("demo", &mut cargo(&["run", "--release", "--", "demo", "--json"]))?;
+    }
+    println!("\nall steps passed in {} s", steps.began.elapsed().as_secs());
+    println!("{} passed, 0 failed", steps.passed);
+    Ok(())
+}
+
+/// A proof is verified in another language, by the text of docs/wire.md alone.
+fn interop(steps: &mut Steps) -> Result<(), String> {
+    let python = ["python3", "python"].into_iter().find(|name| {
+        let version = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        version.is_ok_and(|status| status.success())
+    });
+    let Some(python) = python else {
+        return Err("the interop step needs Python 3.9 or newer: install python3 with its venv module \
+                    (Debian: apt-get install python3-venv)"
+            .to_owned());
+    };
+    let venv = root().join("target/interop-venv");
+    let inside = venv.join("bin/python");
+    if !inside.exists() {
+        steps.run("interop: Python environment", Command::new(python).args(["-m", "venv"]).arg(&venv))?;
+    }
+    let interop = root().join("tests/interop");
+    let requirements = interop.join("requirements.txt");
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
+    steps.run("interop: libraries", Command::new(&inside).args(install).arg(requirements))?;
+    let script = interop.join("verify_proof.py");
+    let wire = root().join("docs/wire.md");
+    steps.run("interop: a proof verifies", Command::new(&inside).arg(&script).arg("--vector").arg(&wire))?;
+    steps.run(
+        "interop: a proof with any one byte changed does not",
+        Command::new(&inside).arg(&script).arg("--mutate").arg("--vector").arg(&wire),
+    )
+}
+
+fn bench(name: &str) -> Result<(), String> {
+    let mut steps = Steps::new();
+    match name {
+        "durable" => {
+            steps.run(name, &mut cargo(&["run", "--release", "-p", "creel-storage", "--example", "durable_latency"]))
+        }
+        "ingest" | "scale" => {
+            steps.run(name, &mut cargo(&["run", "--release", "-p", "creel-tests", "--bin", "bench", "--", name]))
+        }
+        _ => Err(format!("there is no bench “{name}”: durable, ingest, scale")),
+    }
+}

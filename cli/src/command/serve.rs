@@ -1,0 +1,82 @@
+//! `creel serve`: runs this node until it is told to stop.
+
+use super::block_on;
+use crate::folder::quoted;
+use crate::screen::Screen;
+use anyhow::{Context, Result};
+use creel_node::{Running, ServeOptions};
+use serde_json::json;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Run this node: keep its store, talk to the other devices, and serve the commands and screens of this device.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  creel serve\n  creel serve --quic 0.0.0.0:4910 --http 127.0.0.1:8080\n\n\
+                        It runs until Ctrl-C or SIGTERM. What was acknowledged is safe however it ends.")]
+pub(crate) struct Args {
+    /// UDP address for other devices [default: port 4910 on the hub, any free port elsewhere]
+    #[arg(long, value_name = "ADDR")]
+    quic: Option<SocketAddr>,
+    /// Address of this device's own HTTP API [default: any free port on 127.0.0.1]
+    #[arg(long, value_name = "ADDR")]
+    http: Option<SocketAddr>,
+}
+
+pub(crate) fn run(args: &Args, data: &Path, screen: &Screen) -> Result<ExitCode> {
+    let options = ServeOptions { data: data.to_owned(), quic: args.quic, http: args.http };
+    block_on(async {
+        // Before the node opens anything, so that a signal in between is not lost on it.
+        let stop = stop()?;
+        creel_node::serve(options, |running| started(running, data, screen), stop).await.context("the node has stopped")
+    })?;
+    screen.hint("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn started(running: &Running, data: &Path, screen: &Screen) {
+    if screen.json {
+        // Whoever started it may have gone; the node runs all the same.
+        let _gone = screen.value(&json!({
+            "quic": running.quic.to_string(),
+            "http": running.http.to_string(),
+            "organisation": running.organisation,
+            "name": running.name,
+            "role": running.role,
+            "set_aside": running.set_aside,
+        }));
+        return;
+    }
+    let Running { organisation, name, role, quic, http, .. } = running;
+    screen.hint(format_args!("{name} ({role}) of {organisation}, on {}", quoted(data)));
+    screen.hint(format_args!("  other devices  udp {quic}\n  this device    http://{http}\n  to stop it     Ctrl-C"));
+    if let Some(aside) = &running.set_aside {
+        screen.hint(format_args!(
+            "the store was damaged; it lies in {} now, and a fresh one is being filled again from the other devices",
+            aside.display()
+        ));
+    }
+}
+
+/// Ends when somebody wants the node to stop.
+#[cfg(unix)]
+fn stop() -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen = |kind| signal(kind).context("cannot listen for signals");
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Ends when somebody wants the node to stop.
+#[cfg(not(unix))]
+fn stop() -> Result<impl Future<Output = ()>> {
+    Ok(async {
+        // Without Ctrl-C the window is closed, and a durable store does not mind.
+        let _unheard = tokio::signal::ctrl_c().await;
+    })
+}
