@@ -1,0 +1,27 @@
+//! The benches whose figures stand in docs/benchmarks.md. Each prints ratios of what was measured side by side in one run.
+
+mod ingest;
+mod scale;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["ingest"] => ingest::run(),
+        ["scale"] => scale::run(100_000),
+        ["scale", count] => count.parse().map_err(anyhow::Error::from).and_then(scale::run),
+        _ => {
+            eprintln!("usage: bench ingest | bench scale [SHIPMENTS]");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
