@@ -5,8 +5,9 @@ use crate::folder::Folder;
 use crate::link::{Contacts, Links, transport};
 use crate::shell::Shell;
 use crate::{http, tls};
-use creel_protocol::core::{self, OpenCoreError};
+use creel_protocol::core::{self, Core, Identity, keys};
 use creel_protocol::id::OrganisationId;
+use creel_protocol::store::Store;
 use creel_storage::{Engine, SledEngine};
 use quinn::{Endpoint, EndpointConfig, TokioRuntime};
 use std::future::Future;
@@ -64,8 +65,9 @@ pub async fn serve(
             aside.display()
         );
     }
-    let known = restore_roster(&folder, &mut engine, &identity)?;
-    let (shell, mut ended) = Shell::start(folder.clone(), identity.clone(), engine)?;
+    let core = open_core(&folder, &mut engine, &identity)?;
+    let known = Known::of(&core);
+    let (shell, mut ended) = Shell::start(folder.clone(), core, engine)?;
     let quic = options
         .quic
         .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, if known.is_hub { HUB_PORT } else { 0 })));
@@ -130,29 +132,36 @@ struct Known {
     is_hub: bool,
 }
 
-/// A store that was set aside took the roster with it: its copy goes into the fresh one.
-fn restore_roster(folder: &Folder, engine: &mut SledEngine, identity: &core::Identity) -> Result<Known, NodeError> {
-    let core = match core::Core::open(engine, identity.clone()) {
-        Ok((core, _)) => core,
-        Err(OpenCoreError::Empty) => {
-            let roster = folder.roster()?.ok_or_else(|| NodeError::NoOrganisation(folder.path().to_owned()))?;
-            engine.apply(&core::joined(&roster))?;
-            engine.sync()?;
-            core::Core::open(engine, identity.clone()).map_err(NodeError::core(folder.path()))?.0
+impl Known {
+    fn of(core: &Core) -> Self {
+        let member = core.roster().member(&core.key());
+        Self {
+            organisation: core.roster().organisation(),
+            name: core.roster().genesis().organisation.clone(),
+            own_name: member.map(|member| member.name.clone()).unwrap_or_default(),
+            role: member.map(|member| member.role.to_string()).unwrap_or_default(),
+            is_hub: core.is_hub(),
         }
-        Err(error) => return Err(NodeError::core(folder.path())(error)),
-    };
-    let member = core.roster().member(&core.key());
-    Ok(Known {
-        organisation: core.roster().organisation(),
-        name: core.roster().genesis().organisation.clone(),
-        own_name: member.map(|member| member.name.clone()).unwrap_or_default(),
-        role: member.map(|member| member.role.to_string()).unwrap_or_default(),
-        is_hub: core.is_hub(),
-    })
+    }
 }
 
-fn endpoint(address: SocketAddr, identity: &core::Identity) -> Result<Endpoint, NodeError> {
+/// The core over the store. A store that was set aside took the roster with it: its copy goes into the fresh one.
+fn open_core(folder: &Folder, engine: &mut SledEngine, identity: &Identity) -> Result<Core, NodeError> {
+    if engine.get(&keys::roster(0))?.is_none()
+        && let Some(roster) = folder.roster()?
+    {
+        engine.apply(&core::joined(&roster))?;
+        engine.sync()?;
+    }
+    let (core, batch) = Core::open(engine, identity.clone()).map_err(NodeError::core(folder.path()))?;
+    if let Some(batch) = batch {
+        engine.apply(&batch)?;
+        engine.sync()?;
+    }
+    Ok(core)
+}
+
+fn endpoint(address: SocketAddr, identity: &Identity) -> Result<Endpoint, NodeError> {
     let listen = |source| NodeError::Listen { address, flag: "--quic", source };
     let socket = UdpSocket::bind(address).map_err(listen)?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls::server(&identity.device)?));

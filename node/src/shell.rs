@@ -6,8 +6,8 @@
 use crate::error::NodeError;
 use crate::folder::Folder;
 use crate::tls::Members;
+use creel_protocol::core::Core;
 use creel_protocol::core::io::{Act, Input, Now, Output, Query, Refusal, Reply, RequestId, SessionId};
-use creel_protocol::core::{Core, Identity};
 use creel_protocol::id::{DeviceKey, DocumentId, Tap};
 use creel_protocol::store::StoreError;
 use creel_protocol::sync::Frame;
@@ -73,14 +73,9 @@ impl Shell {
     /// Starts the thread. The receiver yields how it ended.
     pub(crate) fn start(
         folder: Folder,
-        identity: Identity,
-        mut engine: SledEngine,
+        core: Core,
+        engine: SledEngine,
     ) -> Result<(Self, oneshot::Receiver<Result<(), StoreError>>), NodeError> {
-        let (core, batch) = Core::open(&engine, identity).map_err(NodeError::core(folder.path()))?;
-        if let Some(batch) = batch {
-            engine.apply(&batch)?;
-            engine.sync()?;
-        }
         let (inbox, messages) = mpsc::channel(INBOX);
         let (ended, end) = oneshot::channel();
         let signals = Arc::new(Signals {

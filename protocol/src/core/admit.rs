@@ -161,14 +161,14 @@ impl Core {
             if planted::is(Bug::IgnoredAfter) {
                 break;
             }
-            if step.overlay.get(&keys::edit(&edit.document, before))?.is_some() {
-                continue;
+            match keys::read::<Arrival>(&step.overlay, &keys::arrival(before))? {
+                Some(held) if held.document == edit.document => {}
+                Some(_) => return Ok(Admission::Refused("it stands on an edit about another document".to_owned())),
+                None => {
+                    let before = *before;
+                    return Ok(self.hold(Missing::Edit(before), source, edit));
+                }
             }
-            if step.overlay.get(&keys::arrival(before))?.is_some() {
-                return Ok(Admission::Refused("it stands on an edit about another document".to_owned()));
-            }
-            let before = *before;
-            return Ok(self.hold(Missing::Edit(before), source, edit));
         }
         self.keep(step, now, source, &edit)?;
         Ok(Admission::Admitted)

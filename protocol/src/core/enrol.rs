@@ -115,7 +115,7 @@ impl Core {
             match written {
                 Ok(entry) => {
                     step.overlay.batch.put(keys::roster(self.roster.height()), entry);
-                    step.releases.push(Release::Roster);
+                    step.releases.push(Release::Roster(self.roster.height(), self.roster.head()));
                 }
                 Err(error) => return refuse(&error.to_string()),
             }

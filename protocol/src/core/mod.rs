@@ -15,7 +15,7 @@ mod query;
 mod refresh;
 mod sheet;
 
-use crate::id::{DeviceKey, DocumentId, EditId};
+use crate::id::{DeviceKey, DocumentId, EditId, EntryId};
 use crate::roster::{Role, Roster, RosterError};
 use crate::shipment::{RULES, Render};
 use crate::store::{Batch, Overlay, Store, StoreError};
@@ -59,8 +59,8 @@ enum Release {
     Journal(u64),
     /// An edit of ours waits for the hub.
     Waiting,
-    /// The roster grew.
-    Roster,
+    /// The roster may be told up to this entry.
+    Roster(u64, EntryId),
 }
 
 /// Why a core can't be opened on a store.
@@ -88,6 +88,8 @@ pub struct Core {
     counters: Counters,
     /// Journal entries before this one are durable.
     journal_durable: u64,
+    /// The newest roster entry that is durable, and its height: peers are told of no later one.
+    roster_durable: (u64, EntryId),
     next_commit: CommitId,
     releases: HashMap<CommitId, Vec<Release>>,
     refused: u64,
@@ -102,6 +104,7 @@ impl Core {
         while let Some(entry) = store.get(&keys::roster(roster.height() + 1))? {
             roster.append(&entry)?;
         }
+        let roster_durable = (roster.height(), roster.head());
         let key = identity.key();
         let journal_end = last_journal(store)?;
         let mut core = Self {
@@ -117,6 +120,7 @@ impl Core {
                 stale: count(store, b"x")?,
             },
             journal_durable: journal_end,
+            roster_durable,
             next_commit: 0,
             releases: HashMap::new(),
             refused: 0,
@@ -255,7 +259,10 @@ impl Core {
                     pump = true;
                 }
                 Release::Waiting => step.outputs.push(Output::Waiting),
-                Release::Roster => pump = true,
+                Release::Roster(height, head) => {
+                    self.roster_durable = self.roster_durable.max((height, head));
+                    pump = true;
+                }
             }
         }
         if pump { self.pump_all(step) } else { Ok(()) }

@@ -18,6 +18,7 @@ struct Held<'a, S> {
     core_roster: &'a Roster,
     store: &'a S,
     journal_durable: u64,
+    roster_durable: u64,
 }
 
 impl<S: Store> Holding for Held<'_, S> {
@@ -80,11 +81,12 @@ impl<S: Store> Holding for Held<'_, S> {
     }
 
     fn roster_entries(&self, from: u64) -> Vec<Bytes> {
-        self.core_roster.entries(from).cloned().map(Bytes).collect()
+        let durable = usize::try_from((self.roster_durable + 1).saturating_sub(from)).unwrap_or(usize::MAX);
+        self.core_roster.entries(from).take(durable).cloned().map(Bytes).collect()
     }
 
     fn roster_height(&self) -> u64 {
-        self.core_roster.height()
+        self.roster_durable
     }
 }
 
@@ -117,8 +119,8 @@ impl Core {
         let hello = Hello {
             version: VERSION,
             organisation: self.roster.organisation(),
-            height: self.roster.height(),
-            head: self.roster.head(),
+            height: self.roster_durable.0,
+            head: self.roster_durable.1,
         };
         step.outputs.push(Output::Send { session, frame: Frame::Hello(hello) });
         Ok(())
@@ -158,7 +160,12 @@ impl Core {
         if !session.is_greeted() && !matches!(frame, Frame::Hello(_)) {
             return Ok(Err("the peer spoke before it greeted".to_owned()));
         }
-        let held = Held { core_roster: &self.roster, store: step.overlay.store, journal_durable: self.journal_durable };
+        let held = Held {
+            core_roster: &self.roster,
+            store: step.overlay.store,
+            journal_durable: self.journal_durable,
+            roster_durable: self.roster_durable.0,
+        };
         let mut answers = Vec::new();
         match frame {
             Frame::Hello(hello) => {
@@ -193,14 +200,16 @@ impl Core {
         id: SessionId,
         entries: &[Bytes],
     ) -> Result<Result<(), String>, StoreError> {
+        let mut peer_has = 0;
         for entry in entries {
             match self.roster.append(&entry.0) {
                 Ok(true) => {
                     let (height, head) = (self.roster.height(), self.roster.head());
+                    peer_has = height;
                     step.overlay.batch.put(keys::roster(height), entry.0.clone());
                     let admitted = self.admit_after_roster(step, now, head)?;
                     self.release_acks(step, &admitted);
-                    step.releases.push(Release::Roster);
+                    step.releases.push(Release::Roster(height, head));
                 }
                 Ok(false) => {}
                 Err(error @ RosterError::NotNext { .. }) => return Ok(Err(error.to_string())),
@@ -208,7 +217,7 @@ impl Core {
             }
         }
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.peer_has_roster(self.roster.height());
+            session.peer_has_roster(peer_has);
         }
         Ok(Ok(()))
     }
@@ -301,7 +310,12 @@ impl Core {
 
     fn pump<S: Store>(&mut self, step: &mut Step<'_, S>, id: SessionId) -> Result<(), StoreError> {
         // Sends read what lies beneath this step's own writes, which are not durable yet.
-        let held = Held { core_roster: &self.roster, store: step.overlay.store, journal_durable: self.journal_durable };
+        let held = Held {
+            core_roster: &self.roster,
+            store: step.overlay.store,
+            journal_durable: self.journal_durable,
+            roster_durable: self.roster_durable.0,
+        };
         let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
         loop {
             let frames = session.pump(&held)?;

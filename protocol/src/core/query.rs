@@ -184,6 +184,9 @@ impl Core {
     fn show<S: Store>(&mut self, step: &mut Step<'_, S>, document: DocumentId) -> Result<Shown, StoreError> {
         let render = self.render(step, document)?;
         let history = self.history(step, &document)?;
+        let replayed = Replayed::of(&history, &Effects::of(&history, &self.roster)).map_err(|error| {
+            StoreError::Failed(format!("a shipment can't be replayed: {error}; please report this"))
+        })?;
         let photos = history.events().iter().filter_map(|event| match &event.action {
             Ok(Action::Record(record)) => Some(record.photos.clone()),
             _ => None,
@@ -193,7 +196,7 @@ impl Core {
             across: self.across(step, document)?,
             edits_hash: render.edits_hash,
             view_hash: render.view_hash,
-            automerge_heads: render.automerge_heads.clone(),
+            automerge_heads: replayed.heads(),
             photos: photos.flatten().collect(),
         })
     }
