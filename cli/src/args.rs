@@ -41,7 +41,7 @@ pub(crate) struct Global {
     /// What to log: error, warn, info, debug, trace, or a filter such as `creel_node=debug` [default: info for serve, else warn]
     #[arg(long, global = true, value_name = "LEVEL", value_parser = log_level, help_heading = "Global options")]
     pub(crate) log_level: Option<String>,
-    /// Language of tables and sheets [default: by LC_ALL or LANG]
+    /// Language of tables and sheets [default: by the environment's locale]
     #[arg(long, global = true, value_enum, help_heading = "Global options")]
     pub(crate) lang: Option<Language>,
 }

@@ -132,9 +132,13 @@ impl Client {
 #[error("the connection to the node ended before it answered")]
 pub(crate) struct Broken;
 
+/// Nothing answers for the folder.
+#[derive(Debug, thiserror::Error)]
+#[error("no node is running on {0}: start it with `creel serve --data {0}`")]
+pub(crate) struct NotRunning(String);
+
 fn not_running(data: &Path) -> anyhow::Error {
-    let quoted = folder::quoted(data);
-    anyhow!("no node is running on {quoted}: start it with `creel serve --data {quoted}`")
+    anyhow::Error::new(NotRunning(folder::quoted(data)))
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {

@@ -38,7 +38,8 @@ pub(crate) fn field(name: &str, value: &Value, zone: &TimeZone) -> String {
             }
         }
         ("place", Value::Array(degrees)) => {
-            let degrees: Vec<_> = degrees.iter().filter_map(Value::as_i64).map(|half| crate::value::shown(half, 7, 0)).collect();
+            let degrees: Vec<_> =
+                degrees.iter().filter_map(Value::as_i64).map(|half| crate::value::shown(half, 7, 0)).collect();
             degrees.join(",")
         }
         (_, Value::String(text)) => text.clone(),
@@ -82,7 +83,9 @@ fn planned(detail: Option<&Value>) -> String {
             Value::Object(parties) => {
                 words.extend(parties.iter().map(|(kind, party)| format!("{kind}={}", field(kind, party, &zone))));
             }
-            Value::Array(lines) if name == "lines" => words.extend(lines.iter().flat_map(|line| planned_line(line, &zone))),
+            Value::Array(lines) if name == "lines" => {
+                words.extend(lines.iter().flat_map(|line| planned_line(line, &zone)));
+            }
             value => words.push(format!("{name}={}", field(name, value, &zone))),
         }
     }
@@ -109,9 +112,12 @@ fn evidence(detail: &Value, language: Language) -> Vec<String> {
     words.extend(text("reason").map(str::to_owned));
     for line in detail.get("lines").and_then(Value::as_array).into_iter().flatten() {
         let name = line.get("line").and_then(Value::as_str).unwrap_or_default();
-        for (key, en, zh) in
-            [("received", "received", "实收"), ("short", "short", "短少"), ("damaged", "damaged", "破损"), ("returned", "returned", "退回")]
-        {
+        for (key, en, zh) in [
+            ("received", "received", "实收"),
+            ("short", "short", "短少"),
+            ("damaged", "damaged", "破损"),
+            ("returned", "returned", "退回"),
+        ] {
             if let Some(quantity) = line.get(key).and_then(Value::as_i64) {
                 words.push(format!("{name}: {} {}", shown_quantity(quantity), language.pick(en, zh)));
             }
@@ -155,9 +161,20 @@ mod tests {
             ),
             ("record", None, signed, Language::Zh, "signed · Wang (son) · 1: 2 短少 · 代收 12.50 · 签名 · 1 张照片"),
             ("say", None, json!({"text": "hi"}), Language::En, "“hi”"),
-            ("measure", None, json!({"quantity": "temperature", "value": 7900, "unit": "°C"}), Language::En, "temperature 7.9 °C"),
-            ("plan", None, json!({"driver": "driver:li-wei", "lines": [{"line": "1", "quantity": 500}]}), Language::En,
-                "planned driver=driver:li-wei, line.1.quantity=0.5"),
+            (
+                "measure",
+                None,
+                json!({"quantity": "temperature", "value": 7900, "unit": "°C"}),
+                Language::En,
+                "temperature 7.9 °C",
+            ),
+            (
+                "plan",
+                None,
+                json!({"driver": "driver:li-wei", "lines": [{"line": "1", "quantity": 500}]}),
+                Language::En,
+                "planned driver=driver:li-wei, line.1.quantity=0.5",
+            ),
             ("resolve", None, json!({"settle": ["a"]}), Language::Zh, "裁定：均无效"),
             ("dance", None, json!(null), Language::En, "made by a newer creel"),
         ] {

@@ -105,7 +105,11 @@ fn line_of<'a>(lines: &'a mut Vec<Line>, name: &str) -> &'a mut Line {
 
 /// Puts `ID:FIELD=QTY` into a record's lines; several fields of one line come together.
 pub(crate) fn count(lines: &mut Vec<LineCount>, assignment: &str) -> Result<(), String> {
-    let form = || format!("“{assignment}” counts nothing: write ID:FIELD=QTY with received, short, damaged or returned, such as 2:short=1");
+    let form = || {
+        format!(
+            "“{assignment}” counts nothing: write ID:FIELD=QTY with received, short, damaged or returned, such as 2:short=1"
+        )
+    };
     let (named, quantity) = assignment.rsplit_once('=').ok_or_else(form)?;
     let (name, field) = named.rsplit_once(':').filter(|(name, _)| !name.is_empty()).ok_or_else(form)?;
     let quantity = value::quantity(quantity)?;
@@ -168,7 +172,8 @@ mod tests {
         ] {
             assert_eq!(planned(&[assignment]), Ok(expect), "{assignment}");
         }
-        let lines = planned(&["line.1.quantity=2.5", "line.a.b.lot=L7", "line.1.expiry=2026-12-01"]).map(|plan| plan["lines"].clone());
+        let lines = planned(&["line.1.quantity=2.5", "line.a.b.lot=L7", "line.1.expiry=2026-12-01"])
+            .map(|plan| plan["lines"].clone());
         let lines = lines.expect("they are fields of lines");
         assert_eq!((&lines[0]["quantity"], &lines[0]["expiry"]), (&json!(2500), &json!("2026-12-01")));
         assert_eq!((&lines[1]["line"], &lines[1]["lot"]), (&json!("a.b"), &json!("L7")));

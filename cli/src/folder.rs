@@ -21,7 +21,8 @@ pub(crate) fn data(given: Option<&Path>) -> Result<PathBuf> {
             .filter(|path| path.is_absolute())
             .or_else(|| variable("HOME").map(|home| home.join(".local/share")))
     };
-    base.map(|base| base.join("creel")).context("there is no home folder to keep data in: name a folder with --data DIR")
+    base.map(|base| base.join("creel"))
+        .context("there is no home folder to keep data in: name a folder with --data DIR")
 }
 
 /// The folder as it is written into a command to copy: quoted where a shell would split it.

@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use tracing_subscriber::EnvFilter;
 
 /// Where results go, and in which form.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Screen {
     /// Whether results are JSON.
     pub(crate) json: bool,
@@ -135,7 +135,8 @@ impl Screen {
 /// Text from a peer or a file as a terminal may show it: without what would move its cursor, colour it, or turn the
 /// reading direction around.
 pub(crate) fn clean(text: &str) -> String {
-    let is_turning = |letter: char| matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_turning =
+        |letter: char| matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars()
         .filter(|letter| !is_turning(*letter))
         .map(|letter| if letter.is_control() && letter != '\n' { ' ' } else { letter })
@@ -184,7 +185,9 @@ mod tests {
     /// A workflow's colour is shown as it is, and a malformed one is no error.
     #[test]
     fn colours() {
-        for (hex, expect) in [("#0969da", Paint::Rgb(9, 105, 218)), ("", Paint::Plain), ("#09", Paint::Plain), ("西湖渔", Paint::Plain)] {
+        for (hex, expect) in
+            [("#0969da", Paint::Rgb(9, 105, 218)), ("", Paint::Plain), ("#09", Paint::Plain), ("西湖渔", Paint::Plain)]
+        {
             assert_eq!(Paint::hex(hex), expect, "{hex}");
         }
     }

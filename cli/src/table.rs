@@ -12,12 +12,18 @@ pub(crate) struct Cell {
     text: String,
     paint: Paint,
     right: bool,
+    whole: bool,
 }
 
 impl Cell {
     /// A text; line breaks become spaces, because a row is one line.
     pub(crate) fn text(text: impl AsRef<str>) -> Self {
         Self { text: clean(text.as_ref()).replace('\n', " "), ..Self::default() }
+    }
+
+    /// A text that is of no use where it is cut, such as a key.
+    pub(crate) fn whole(text: impl AsRef<str>) -> Self {
+        Self { whole: true, ..Self::text(text) }
     }
 
     /// A number, aligned to the right.
@@ -34,7 +40,7 @@ impl Cell {
     }
 
     fn cut(&mut self, width: usize) {
-        if self.width() <= width {
+        if self.whole || self.width() <= width {
             return;
         }
         let mut used = 1;
@@ -57,7 +63,7 @@ pub(crate) fn table(screen: &Screen, headers: &[&str], mut rows: Vec<Vec<Cell>>)
     let columns: Vec<usize> = (0..headers.len()).filter(filled).collect();
     let is_right = |column: usize| rows.iter().any(|row| row.get(column).is_some_and(|cell| cell.right));
     let head = (0..headers.len())
-        .map(|column| Cell { text: headers[column].to_owned(), paint: Paint::Dim, right: is_right(column) })
+        .map(|column| Cell { right: is_right(column), ..Cell::whole(headers[column]) }.painted(Paint::Dim))
         .collect();
     rows.insert(0, head);
     let has_headers = headers.iter().any(|header| !header.is_empty());

@@ -73,7 +73,8 @@ pub(crate) fn place(text: &str) -> Result<(i32, i32), String> {
         let digits = text.trim();
         // A map gives more digits than anybody's door needs.
         let kept = digits.split_once('.').map_or(digits.len(), |(whole, _)| whole.len() + 1 + DEGREE_DECIMALS);
-        let value = decimal(digits.get(..kept.min(digits.len())).ok_or_else(form)?, DEGREE_DECIMALS).map_err(|_| form())?;
+        let value =
+            decimal(digits.get(..kept.min(digits.len())).ok_or_else(form)?, DEGREE_DECIMALS).map_err(|_| form())?;
         let there = i32::try_from(value).ok().filter(|_| value.abs() <= max * 10_000_000);
         there.ok_or_else(|| format!("“{text}” is not between -{max} and {max} degrees"))
     };

@@ -122,8 +122,11 @@ impl Links {
         let device = peer_key(connection).ok_or("the device showed no key")?;
         let exporter = exporter(connection).ok_or("the connection has no exporter")?;
         let (mut send, mut receive) = connection.accept_bi().await.map_err(|error| error.to_string())?;
-        let (frame, _) = framing::read(&mut receive, &self.organisation).await.map_err(|error| error.to_string())?;
-        let Frame::Redeem(redeem) = frame else { return Err("the device sent something else".to_owned()) };
+        let (frame, _) = framing::read(&mut receive, &self.organisation).await.map_err(|error| self.unread(&error))?;
+        let Frame::Redeem(redeem) = frame else {
+            self.shell.signals.malformed.fetch_add(1, Ordering::Relaxed);
+            return Err("the device sent something else".to_owned());
+        };
         let (answer, result) = match self.shell.redeem(device, exporter, redeem).await {
             Ok(Reply::Welcome(welcome)) => (Frame::Welcome(welcome), Ok(())),
             Ok(_) => (Frame::Refuse("the hub is confused".to_owned()), Err("another reply".to_owned())),
@@ -210,6 +213,7 @@ impl Links {
                 }
                 Err(FramingError::Ended) => return "the peer ended the session".to_owned(),
                 Err(error) => {
+                    let why = self.unread(&error);
                     if matches!(error, FramingError::Frame(_)) {
                         tracing::warn!(peer = %peer.short(), "refused: {error}");
                     } else if let Some(quinn::ConnectionError::ApplicationClosed(closed)) = connection.close_reason() {
@@ -219,10 +223,18 @@ impl Links {
                         }
                         return reason;
                     }
-                    return error.to_string();
+                    return why;
                 }
             }
         }
+    }
+
+    /// Why nothing more is read from a peer; what is not a frame is counted, as everything refused is.
+    fn unread(&self, error: &FramingError) -> String {
+        if matches!(error, FramingError::Frame(_)) {
+            self.shell.signals.malformed.fetch_add(1, Ordering::Relaxed);
+        }
+        error.to_string()
     }
 
     /// Ends when edits wait and nothing at all has come from the peer for a while.

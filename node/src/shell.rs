@@ -21,6 +21,8 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 /// Inputs stepped through as one group.
 const GROUP_MAX: usize = 256;
+/// Portions of background work made durable at once; what is not durable yet is kept in memory.
+const PORTIONS_MAX: usize = 16;
 /// Inputs that may queue up; a link that has more waits, which slows its peer down.
 const INBOX: usize = 512;
 /// Changes that a slow live screen may fall behind by before it must reload.
@@ -53,6 +55,8 @@ type Answer = oneshot::Sender<Result<Reply, Refusal>>;
 pub(crate) struct Signals {
     /// Edits held here that the hub is not known to have.
     pub(crate) waiting: AtomicU64,
+    /// What peers sent that is not even a frame: the core never saw it.
+    pub(crate) malformed: AtomicU64,
     /// Rung when an edit begins to wait.
     pub(crate) waits: Notify,
     /// Documents that changed.
@@ -80,6 +84,7 @@ impl Shell {
         let (ended, end) = oneshot::channel();
         let signals = Arc::new(Signals {
             waiting: AtomicU64::new(core.waiting()),
+            malformed: AtomicU64::new(0),
             waits: Notify::new(),
             changes: broadcast::channel(CHANGES).0,
             members: Members::default(),
@@ -212,9 +217,14 @@ impl Thread {
     /// Refreshes what is stale while nobody waits.
     fn work_in_background(&mut self, messages: &mpsc::Receiver<Message>) -> Result<(), StoreError> {
         let mut worked = false;
-        while self.core.has_background_work() && messages.is_empty() {
+        // One portion even while others wait: what waits for summaries must not starve.
+        while self.core.has_background_work() && (messages.is_empty() || !worked) {
             self.step(Input::Idle)?;
             worked = true;
+            if self.commits.len() >= PORTIONS_MAX {
+                self.make_durable()?;
+                self.dispatch();
+            }
         }
         if worked {
             self.make_durable()?;

@@ -1,4 +1,4 @@
-//! What sled 0.34.7 leaves undone between its files and the disk, and what we do about it.
+//! What stands between a store and a power cut: what sled 0.34.7 leaves undone, and what our own log rests on.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,14 +13,17 @@ pub struct Guards {
     pub remove_half_snapshots: bool,
     /// After open, fsync every file and directory. sled does not sync what it created, renamed and zeroed while opening.
     pub sync_after_open: bool,
-    /// After sled's `flush`, `sync_data` on the `db` file. sled itself only calls `sync_file_range`, which says nothing
+    /// At a checkpoint, after sled's `flush`, `sync_data` on the `db` file, and only then let go of the log. sled itself only calls `sync_file_range`, which says nothing
     /// of the file's length or the disk's own cache.
     pub sync_data: bool,
     /// Cut values into chunks that sled keeps in its log. It never syncs the files it puts larger ones into.
     pub chunk_values: bool,
-    /// Sync before a batch when the log has reached another segment since the last sync. A segment's header vouches for
-    /// everything *written* before it: if it survives a power cut and that does not, sled recovers half of a batch.
-    pub sync_each_segment: bool,
+    /// At a checkpoint, sync before sled begins another segment of its log. It takes what it has written for stable.
+    pub fence_segments: bool,
+    /// `fdatasync` of the log before anything is acknowledged. A record that is only written is lost with the power.
+    pub sync_log: bool,
+    /// Take a record of the log only if its check is right. The last one may be there in part.
+    pub check_records: bool,
 }
 
 impl Default for Guards {
@@ -30,7 +33,9 @@ impl Default for Guards {
             sync_after_open: true,
             sync_data: true,
             chunk_values: true,
-            sync_each_segment: true,
+            fence_segments: true,
+            sync_log: true,
+            check_records: true,
         }
     }
 }
@@ -48,6 +53,36 @@ pub(crate) fn remove_half_snapshots(dir: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// In a store whose first open has not yet succeeded. sled can't read what is left when that is cut short.
+const CREATING: &str = "creating";
+
+/// Marks an empty directory as one in which a store is being created. Where it is marked already, the last attempt was
+/// cut short and nothing was ever acknowledged: its files are removed, and it begins anew.
+pub(crate) fn begin_creation(dir: &Path) -> io::Result<()> {
+    let mark = dir.join(CREATING);
+    if mark.exists() {
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() && entry.file_name() != CREATING {
+                fs::remove_file(entry.path())?;
+            }
+        }
+    } else if fs::read_dir(dir)?.next().is_none() {
+        File::create(mark)?;
+        sync_directory(dir)?;
+    }
+    Ok(())
+}
+
+/// Takes the mark away, durably: what is acknowledged from now on must never be taken for the rest of an attempt.
+pub(crate) fn end_creation(dir: &Path) -> io::Result<()> {
+    match fs::remove_file(dir.join(CREATING)) {
+        Ok(()) => sync_directory(dir),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Syncs every file in `dir`, in its sub-directories, and the directories themselves.

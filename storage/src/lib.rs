@@ -4,25 +4,31 @@
 //! returned, everything applied before it survives a pulled battery: that is what "durable before acknowledged" rests
 //! on, and the power-cut test (`tests/power_cut.rs`) fails when it is broken.
 //!
-//! Read `sled_engine` first, then `opening` (what happens between two runs) and `guards` (what sled leaves undone).
+//! Read `sled_engine` first, then `log` (durability, with the format byte by byte), `tree` (sled behind its doors), `opening`
+//! (what happens between two runs) and `guards` (what sled leaves undone).
 //!
 //! What is left out, on purpose:
 //! - knowledge of what the keys mean: that is the core's, in `creel-protocol`;
 //! - threads and queues: an engine is owned by one thread, the store's thread in `creel-node`;
 //! - photos, which are plain files;
 //! - reading the past: the only history is the edits themselves, and they are values like any other;
-//! - repair: a damaged store is set aside whole, and its successor is filled again from peers.
+//! - repair: a damaged store is set aside whole, and its successor is filled again from its log and from peers.
 
 mod chunk;
 mod guards;
 mod holder;
+mod log;
 mod memory;
+mod open_error;
 mod opening;
+mod recent;
 mod sled_engine;
+mod tree;
 
 pub use guards::Guards;
 pub use memory::MemoryEngine;
-pub use opening::{OpenError, Opened, Options};
+pub use open_error::OpenError;
+pub use opening::{Opened, Options};
 pub use sled_engine::SledEngine;
 
 use creel_protocol::store::{Batch, Store, StoreError};

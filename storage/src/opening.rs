@@ -8,15 +8,20 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use creel_protocol::store::Batch;
+
+use crate::Engine;
 use crate::chunk::{self, Entry};
 use crate::guards::{self, Guards};
 use crate::holder::{Holder, HolderError, beside};
-use crate::sled_engine::{SledEngine, is_full, panic_text};
+use crate::log::{self, Log, Mark, Read};
+use crate::open_error::{OpenError, TIMED_OUT_OPENS_MAX};
+use crate::recent::Recent;
+use crate::sled_engine::SledEngine;
+use crate::tree::{Tree, is_full, panic_text};
 
 /// The store format this creel writes. A store with a higher number is left alone.
 const FORMAT: u32 = 1;
-/// How often opening may time out in a row before the store counts as damaged.
-const TIMED_OUT_OPENS_MAX: u32 = 3;
 /// sled's own file stays locked a moment longer than its last user, while its threads finish.
 const LOCK_TRIES: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
@@ -29,6 +34,9 @@ pub struct Options {
     /// sled's segment, in bytes: a power of two, 64 KiB to 16 MiB, and the same for the life of a store. Tests make it
     /// small, to cross many segments with little data.
     pub segment_bytes: usize,
+    /// How long the log grows, in bytes, before everything goes to sled. What is in the log is in memory too. Tests make
+    /// it small, to have many checkpoints.
+    pub checkpoint_bytes: u64,
     /// How long sled may take to open before it counts as hanging. Each time it does, the next process waits four times
     /// as long, because a large store on a slow disk is not a damaged one.
     pub open_limit: Duration,
@@ -42,6 +50,7 @@ impl Options {
         Self {
             cache_capacity: 16_000_000,
             segment_bytes: 512 * 1024,
+            checkpoint_bytes: 1 << 20,
             open_limit: Duration::from_secs(60),
             guards: Guards::default(),
         }
@@ -59,102 +68,44 @@ impl Default for Options {
     }
 }
 
-/// A store that is open, and what happened on the way.
-///
-/// Even when nothing was set aside, assume that the end of what was never acknowledged is gone: damage at the tail of
-/// sled's log rolls back silently.
+/// A store that is open, and what happened on the way. Of what was never acknowledged the end may be gone.
 #[derive(Debug)]
 pub struct Opened {
     /// The store.
     pub engine: SledEngine,
-    /// Where the damaged store lies that was found in the directory. The engine is then a fresh one, to be refilled from
-    /// peers; edits that had reached no peer are only there.
+    /// Where the damaged store lies that was found in the directory. The engine is then a fresh one. If the damaged one's
+    /// log went back to its first batch, the fresh one holds everything again; if not, it is empty, to be refilled from
+    /// peers.
     pub set_aside: Option<PathBuf>,
+    /// The latest writes of the store that was set aside, a batch for each sync, oldest first: the last thousands, and the
+    /// ones least likely to have reached a peer. They are not in the engine, because there they would vouch for older ones
+    /// that are missing (a journal with a hole, heads without their past). Take the edits out of them as from a peer.
+    pub salvaged: Vec<Batch>,
     /// Whether the store is empty because it was made just now.
     pub created: bool,
 }
 
-/// Why a store could not be opened. In none of these cases was anything set aside or overwritten.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Somebody else has it open.
-    #[error("the store {} is in use by {}: stop that first, or use the creel that is running", dir.display(), holder(*pid))]
-    Held {
-        /// The store.
-        dir: PathBuf,
-        /// The process that holds it, where it could be told.
-        pid: Option<u32>,
-    },
-    /// The disk is full.
-    #[error("the disk is full, so the store {} could not be opened: free some space, then start creel again; nothing acknowledged is lost", dir.display())]
-    Full {
-        /// The store.
-        dir: PathBuf,
-    },
-    /// A newer creel wrote it.
-    #[error("the store {} has format {found}, and this creel knows formats up to {known}: install the newer creel again", dir.display())]
-    NewerFormat {
-        /// The store.
-        dir: PathBuf,
-        /// Its format.
-        found: u32,
-        /// The newest format this creel knows.
-        known: u32,
-    },
-    /// The options do not fit the store, or no store at all.
-    #[error("the store {} cannot be opened with these options: {why}", dir.display())]
-    Unsupported {
-        /// The store.
-        dir: PathBuf,
-        /// sled's words.
-        why: String,
-    },
-    /// sled did not answer in time. Nothing else may open the store until this process has ended.
-    #[error("the store {} did not open within {} s (time {attempt} in a row): start creel again; it will wait longer, and set the store aside after {TIMED_OUT_OPENS_MAX} times", dir.display(), limit.as_secs())]
-    TimedOut {
-        /// The store.
-        dir: PathBuf,
-        /// How long it had.
-        limit: Duration,
-        /// How many processes in a row gave up, this one included.
-        attempt: u32,
-    },
-    /// The system refused something.
-    #[error("the store {} could not be opened: {what} failed: {source}", dir.display())]
-    Io {
-        /// The store.
-        dir: PathBuf,
-        /// What was attempted.
-        what: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Even a fresh, empty store could not be opened.
-    #[error("a fresh store in {} could not be opened either: {why}; check the disk", dir.display())]
-    Failed {
-        /// The store.
-        dir: PathBuf,
-        /// What went wrong.
-        why: String,
-    },
-}
-
-fn holder(pid: Option<u32>) -> String {
-    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
-}
-
 /// What one try came to.
 enum Tried {
-    Open { db: sled::Db, created: bool },
+    Open(Store),
     Damaged(String),
+}
+
+/// sled and the log, open and in step.
+struct Store {
+    db: sled::Db,
+    log: Log,
+    recent: Recent,
+    created: bool,
 }
 
 /// What the thread that runs sled's open found.
 enum Found {
-    Open { db: sled::Db, created: bool },
+    Open(Store),
     Newer(u32),
     Damaged(String),
     Failed(sled::Error),
+    LogFailed(io::Error),
 }
 
 impl SledEngine {
@@ -178,14 +129,14 @@ impl SledEngine {
                 None => return Err(timed_out(dir, &options, holder)),
             }
         };
-        let (db, created, set_aside) = match first {
-            Tried::Open { db, created } => (db, created, None),
+        let (store, set_aside) = match first {
+            Tried::Open(store) => (store, None),
             Tried::Damaged(why) => {
                 let aside = set_aside(dir).map_err(at("setting the damaged store aside"))?;
                 tracing::error!(store = %dir.display(), aside = %aside.display(), why,
-                    "the store is damaged; it was set aside and a fresh one is opened, to be refilled from peers");
+                    "the store is damaged; it was set aside and a fresh one is opened");
                 match try_open(dir, &options, 0)? {
-                    Some(Tried::Open { db, .. }) => (db, true, Some(aside)),
+                    Some(Tried::Open(store)) => (store, Some(aside)),
                     Some(Tried::Damaged(why)) => return Err(OpenError::Failed { dir: dir.to_owned(), why }),
                     None => return Err(timed_out(dir, &options, holder)),
                 }
@@ -196,20 +147,44 @@ impl SledEngine {
         if options.guards.sync_after_open {
             guards::sync_all_in(dir).map_err(at("syncing the files"))?;
         }
+        guards::end_creation(dir).map_err(at("ending a store's creation"))?;
         let db_file =
             File::options().read(true).write(true).open(dir.join("db")).map_err(at("opening a handle to sync by"))?;
-        let engine = SledEngine::new(db, db_file, holder, dir.to_owned(), &options);
-        Ok(Opened { engine, set_aside, created })
+        let Store { db, log, recent, created } = store;
+        let tree = Tree::new(db, db_file, dir.to_owned(), &options);
+        let mut engine = Self::new(tree, log, recent, options.checkpoint_bytes, holder);
+        let (salvaged, refilled) = match &set_aside {
+            Some(aside) => refill(&mut engine, aside).map_err(at("saving the log of the damaged store"))?,
+            None => (Vec::new(), false),
+        };
+        Ok(Opened { engine, set_aside, salvaged, created: created && !refilled })
     }
+}
+
+/// Fills a fresh store from the log of the one that was set aside, if that goes back to its beginning. Returns what the
+/// log holds otherwise, and whether the store was filled.
+fn refill(engine: &mut SledEngine, aside: &Path) -> io::Result<(Vec<Batch>, bool)> {
+    let (batches, complete) = log::salvage(aside)?;
+    if !complete || batches.is_empty() {
+        return Ok((batches, false));
+    }
+    for batch in &batches {
+        engine.apply(batch).map_err(io::Error::other)?;
+    }
+    engine.sync().map_err(io::Error::other)?;
+    tracing::info!("the log held everything that was ever in the damaged store; nothing is lost");
+    Ok((Vec::new(), true))
 }
 
 /// One try at what is in `dir`; `None` when sled did not answer in time.
 fn try_open(dir: &Path, options: &Options, timed_out_opens: u32) -> Result<Option<Tried>, OpenError> {
     let at = |what| move |source| OpenError::Io { dir: dir.to_owned(), what, source };
+    guards::begin_creation(dir).map_err(at("beginning a store"))?;
     if options.guards.remove_half_snapshots {
         guards::remove_half_snapshots(dir).map_err(at("removing half-written snapshots"))?;
     }
     let suspect = suspect_mark(dir).exists();
+    let (path, guards) = (dir.to_owned(), options.guards);
     let (sender, receiver) = mpsc::channel();
     let config = sled::Config::new()
         .path(dir)
@@ -221,7 +196,7 @@ fn try_open(dir: &Path, options: &Options, timed_out_opens: u32) -> Result<Optio
     thread::Builder::new()
         .name("store-open".into())
         .spawn(move || {
-            let found = catch_unwind(AssertUnwindSafe(|| find(&config, suspect)))
+            let found = catch_unwind(AssertUnwindSafe(|| find(&config, &path, guards, suspect)))
                 .unwrap_or_else(|panic| Found::Damaged(format!("sled panicked: {}", panic_text(&*panic))));
             // Nobody listens any more after a time-out; the store is then dropped here.
             let _late = sender.send(found);
@@ -234,12 +209,14 @@ fn try_open(dir: &Path, options: &Options, timed_out_opens: u32) -> Result<Optio
         Err(RecvTimeoutError::Disconnected) => Found::Damaged("the thread that opened it ended without a word".into()),
     };
     match found {
-        Found::Open { db, created } => {
+        Found::Open(store) => {
             if suspect {
                 fs::remove_file(suspect_mark(dir)).map_err(at("removing the suspect mark"))?;
             }
-            Ok(Some(Tried::Open { db, created }))
+            Ok(Some(Tried::Open(store)))
         }
+        Found::LogFailed(error) if is_full(&error) => Err(OpenError::Full { dir: dir.to_owned() }),
+        Found::LogFailed(error) => Err(at("reading the log")(error)),
         Found::Newer(found) => Err(OpenError::NewerFormat { dir: dir.to_owned(), found, known: FORMAT }),
         Found::Damaged(why) => Ok(Some(Tried::Damaged(why))),
         Found::Failed(error) => judge(dir, error).map(Some),
@@ -262,8 +239,8 @@ fn timed_out(dir: &Path, options: &Options, mut holder: Holder) -> OpenError {
     OpenError::TimedOut { dir: dir.to_owned(), limit, attempt }
 }
 
-/// Runs sled's open, then reads what shows that this is a store of ours.
-fn find(config: &sled::Config, suspect: bool) -> Found {
+/// Runs sled's open, reads what shows that this is a store of ours, and what its log adds.
+fn find(config: &sled::Config, dir: &Path, guards: Guards, suspect: bool) -> Found {
     let db = match open_when_unlocked(config) {
         Ok(db) => db,
         Err(error) => return Found::Failed(error),
@@ -285,18 +262,36 @@ fn find(config: &sled::Config, suspect: bool) -> Found {
         Ok(None) => return Found::Damaged("it has entries, but no format marker".into()),
         Err(error) => return Found::Failed(error),
     };
-    if suspect && let Err(why) = check_all(&db) {
+    let mark = match db.get(chunk::meta_key("log")) {
+        Ok(None) => Mark::first(),
+        Ok(Some(bytes)) => match Mark::decode(&bytes) {
+            Some(mark) => mark,
+            None => return Found::Damaged("its mark of the log is unreadable".into()),
+        },
+        Err(error) => return Found::Failed(error),
+    };
+    let (log, batches) = match Log::open(dir, &mark, guards) {
+        Ok(Read::Whole(log, batches)) => (log, batches),
+        Ok(Read::Gap(held, begun)) => {
+            return Found::Damaged(format!("sled has lost records: it ends with {held}, the log begins after {begun}"));
+        }
+        Err(error) => return Found::LogFailed(error),
+    };
+    let mut recent = Recent::default();
+    batches.iter().for_each(|batch| recent.apply(batch));
+    if suspect && let Err(why) = check_all(&db, &recent) {
         return Found::Damaged(format!("a full check after a failed read found that {why}"));
     }
-    Found::Open { db, created }
+    let created = created && recent.is_empty();
+    Found::Open(Store { db, log, recent, created })
 }
 
 /// Reads everything, as a read that failed in the last run asked for. It is not done at every open: on a hub it takes
-/// minutes.
-fn check_all(db: &sled::Db) -> Result<(), String> {
+/// minutes. What is recent may lie half-written in sled, where a checkpoint was cut; it is written again by the next.
+fn check_all(db: &sled::Db, recent: &Recent) -> Result<(), String> {
     for pair in db.iter() {
         let (key, entry) = pair.map_err(|error| error.to_string())?;
-        let Some(key) = chunk::plain_key(&key) else { continue };
+        let Some(key) = chunk::plain_key(&key).filter(|key| recent.get(key).is_none()) else { continue };
         match chunk::decode(&entry) {
             Some(Entry::Whole(_)) => {}
             Some(Entry::Chunked { length, chunks }) => {

@@ -17,6 +17,8 @@ use creel_storage::{Engine, Guards, MemoryEngine, Options, SledEngine};
 const POWER_FAILED: i32 = 99;
 /// Small, so that a run crosses tens of segments.
 const SEGMENT_BYTES: usize = 64 * 1024;
+/// Small too, so that a run has many checkpoints.
+const CHECKPOINT_BYTES: u64 = 100 * 1024;
 /// How many batches a record lives before it is removed.
 const LIFE: u64 = 60;
 
@@ -42,7 +44,9 @@ fn power_cuts_show_what_each_guard_is_for() {
         ("sync_after_open", 1),
         ("remove_half_snapshots", 4),
         ("chunk_values", 1),
-        ("sync_each_segment", 1),
+        ("fence_segments", 1),
+        ("sync_log", 1),
+        ("check_records", 1),
     ] {
         let loss = first_loss(&shim, removed, early_of_four, 1, cuts);
         assert!(loss.is_some(), "without the guard {removed}, {cuts} power cuts lost nothing");
@@ -93,10 +97,18 @@ fn first_loss(shim: &Shim, removed: &str, early_of_four: u64, seed: u64, cuts: u
         }
         if let Err(loss) = verify(home, removed, acked) {
             let cut = String::from_utf8_lossy(&run.stderr).lines().last().unwrap_or_default().to_owned();
-            return Some(format!("cut {number} of {cuts}: {cut}: {loss}"));
+            return Some(format!("cut {number} of {cuts}: {cut}: {loss}{}", keep(home)));
         }
     }
     None
+}
+
+/// Copies what a loss left on the disk to where it can be looked into, if `CREEL_POWER_CUT_KEEP` names a directory.
+fn keep(home: &Path) -> String {
+    let Some(kept) = std::env::var_os("CREEL_POWER_CUT_KEEP") else { return String::new() };
+    let kept = PathBuf::from(kept).join(format!("loss-{}", std::process::id()));
+    copy_directory(&home.join("disk"), &kept);
+    format!("; kept in {}", kept.display())
 }
 
 /// Opens a copy of the store in a clean process, which must find everything up to `acked`.
@@ -185,11 +197,18 @@ fn open(home: &Path) -> SledEngine {
         Ok("sync_after_open") => guards.sync_after_open = false,
         Ok("remove_half_snapshots") => guards.remove_half_snapshots = false,
         Ok("chunk_values") => guards.chunk_values = false,
-        Ok("sync_each_segment") => guards.sync_each_segment = false,
+        Ok("fence_segments") => guards.fence_segments = false,
+        Ok("sync_log") => guards.sync_log = false,
+        Ok("check_records") => guards.check_records = false,
         _ => {}
     }
-    let options =
-        Options { segment_bytes: SEGMENT_BYTES, open_limit: Duration::from_secs(20), guards, ..Options::device() };
+    let options = Options {
+        segment_bytes: SEGMENT_BYTES,
+        checkpoint_bytes: CHECKPOINT_BYTES,
+        open_limit: Duration::from_secs(20),
+        guards,
+        ..Options::device()
+    };
     let opened = SledEngine::open(&store_in(home), options).expect("the store opens");
     assert_eq!(opened.set_aside, None, "a power cut is no damage");
     opened.engine

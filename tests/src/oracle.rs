@@ -60,7 +60,7 @@ pub fn judge(edits: &[Edit], counting: &BTreeSet<EditId>, workflow: &Workflow) -
 }
 
 /// Everything reachable over `after`.
-fn past(edits: &[Edit], of: EditId) -> BTreeSet<EditId> {
+pub(crate) fn past(edits: &[Edit], of: EditId) -> BTreeSet<EditId> {
     let after = |id: EditId| edits.iter().filter(move |edit| edit.id == id).flat_map(|edit| edit.statement.after.clone());
     let mut past = BTreeSet::new();
     let mut next: Vec<EditId> = after(of).collect();

@@ -11,9 +11,11 @@ use std::process::ExitCode;
 
 /// Start a new organisation; this device becomes its hub.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  creel init --org \"Lake Tackle\"\n  creel init --org \"Lake Tackle\" --workflow cold-chain\n  \
+#[command(
+    after_help = "Examples:\n  creel init --org \"Lake Tackle\"\n  creel init --org \"Lake Tackle\" --workflow cold-chain\n  \
                         creel init --org \"Lake Tackle\" --workflow our-steps.toml --data /srv/creel\n\n\
-                        The recovery file it writes holds the organisation's root key: carry it away from this device.")]
+                        The recovery file it writes holds the organisation's root key: carry it away from this device."
+)]
 pub(crate) struct Args {
     /// The organisation's name
     #[arg(long, value_name = "NAME")]

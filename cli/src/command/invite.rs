@@ -55,5 +55,6 @@ pub(crate) fn run(args: &Args, node: &Client, screen: &Screen) -> Result<ExitCod
 fn qr(text: &str) -> Result<String> {
     let code = QrCode::with_error_correction_level(text, EcLevel::L).context("the invite does not fit a QR code")?;
     let drawn = code.render::<Dense1x2>().dark_color(Dense1x2::Dark).light_color(Dense1x2::Light).build();
-    Ok(drawn.lines().map(|line| format!("\u{1b}[30;107m{line}\u{1b}[0m\n")).collect())
+    let lines: Vec<_> = drawn.lines().map(|line| format!("\u{1b}[30;107m{line}\u{1b}[0m")).collect();
+    Ok(lines.join("\n"))
 }

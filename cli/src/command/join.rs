@@ -14,8 +14,10 @@ const INVITE_BYTES_MAX: u64 = 8 * 1024;
 
 /// Join an organisation with an invite of its hub.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  creel join CREEL1:MFRGG...\n  creel join CREEL1:MFRGG... --hub 192.168.1.20:4910\n  \
-                        creel join - < invite.txt      so that it stands in no shell's history")]
+#[command(
+    after_help = "Examples:\n  creel join CREEL1:MFRGG...\n  creel join CREEL1:MFRGG... --hub 192.168.1.20:4910\n  \
+                        creel join - < invite.txt      so that it stands in no shell's history"
+)]
 pub(crate) struct Args {
     /// The invite's text, or - to read it from standard input
     #[arg(value_name = "INVITE")]

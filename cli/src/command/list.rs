@@ -39,7 +39,10 @@ pub(crate) fn run(args: &Args, node: &Client, screen: &Screen) -> Result<ExitCod
     if rows.is_empty() {
         screen.hint(match &args.filter {
             Some(filter) => format!("no shipment fits “{filter}”"),
-            None => "there are no shipments here yet: take orders in at the hub with `creel import FILE --map MAP.toml`".to_owned(),
+            None => {
+                "there are no shipments here yet: take orders in at the hub with `creel import FILE --map MAP.toml`"
+                    .to_owned()
+            }
         });
         return Ok(ExitCode::SUCCESS);
     }
@@ -48,7 +51,9 @@ pub(crate) fn run(args: &Args, node: &Client, screen: &Screen) -> Result<ExitCod
     screen.hint(match (rows.len(), exceptions) {
         (1, 0) => "1 shipment".to_owned(),
         (count, 0) => format!("{count} shipments"),
-        (count, exceptions) => format!("{count} shipments, {exceptions} to be looked at (creel list --filter is:exception)"),
+        (count, exceptions) => {
+            format!("{count} shipments, {exceptions} to be looked at (creel list --filter is:exception)")
+        }
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -56,7 +61,8 @@ pub(crate) fn run(args: &Args, node: &Client, screen: &Screen) -> Result<ExitCod
 fn drawn(rows: &[Row], screen: &Screen, zone: &TimeZone) -> String {
     let pick = |en, zh| screen.language.pick(en, zh);
     let mut seen = HashSet::new();
-    let twice: HashSet<&str> = rows.iter().map(|row| row.number.as_str()).filter(|number| !seen.insert(*number)).collect();
+    let twice: HashSet<&str> =
+        rows.iter().map(|row| row.number.as_str()).filter(|number| !seen.insert(*number)).collect();
     let headers = [
         pick("NUMBER", "单号"),
         pick("ID", "编号"),

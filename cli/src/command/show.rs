@@ -3,6 +3,7 @@
 use crate::answer::{Exception, Shown, TimelineEntry};
 use crate::client::{Client, segment};
 use crate::describe::{self, short, who};
+use crate::language::Language;
 use crate::screen::{Paint, Screen, clean};
 use crate::table::{Cell, table};
 use crate::value::local;
@@ -87,7 +88,15 @@ fn lines(shown: &Shown, screen: &Screen) -> String {
             Cell::text(line.get(key).map(|value| describe::field(key, value, &TimeZone::UTC)).unwrap_or_default())
         };
         let quantity = line.get("quantity").map(|value| describe::field("quantity", value, &TimeZone::UTC));
-        vec![text("line"), text("sku"), text("name"), Cell::number(quantity.unwrap_or_default()), text("unit"), text("lot"), text("expiry")]
+        vec![
+            text("line"),
+            text("sku"),
+            text("name"),
+            Cell::number(quantity.unwrap_or_default()),
+            text("unit"),
+            text("lot"),
+            text("expiry"),
+        ]
     });
     format!("\n{}", table(screen, &headers, rows.collect()))
 }
@@ -106,10 +115,8 @@ fn conflicts(shown: &Shown, screen: &Screen, zone: &TimeZone) -> String {
             ]
         })
     });
-    let heading = screen.heading(
-        "Changed by several people at once (set it again to settle it)",
-        "多人同时修改（重新设置即可确定）",
-    );
+    let heading = screen
+        .heading("Changed by several people at once (set it again to settle it)", "多人同时修改（重新设置即可确定）");
     format!("\n{heading}\n{}", table(screen, &["", "", "", ""], rows.collect()))
 }
 
@@ -179,17 +186,15 @@ fn exceptions(shown: &Shown, screen: &Screen) -> String {
 
 fn told(exception: &Exception, number: &str, screen: &Screen) -> String {
     let text = match screen.language {
-        crate::language::Language::Zh if !exception.text_zh.is_empty() => &exception.text_zh,
+        Language::Zh if !exception.text_zh.is_empty() => &exception.text_zh,
         _ => &exception.text,
     };
-    let mut told = format!("{} {}\n", screen.paint("!", Paint::Red), clean(text));
-    if matches!(exception.kind.as_str(), "contradiction" | "resolution_disputed" | "resolution_on_retracted") {
-        let settle: Vec<_> = exception.edits.iter().map(|edit| short(edit)).collect();
-        if exception.kind == "contradiction" {
-            let (first, all) = (settle.first().copied().unwrap_or("none"), settle.join(" "));
-            let command = format!("  creel resolve {number} --uphold {first} --settle {all}");
-            told.push_str(&format!("{}\n", screen.paint(&command, Paint::Dim)));
-        }
+    let told = format!("{} {}\n", screen.paint("!", Paint::Red), clean(text));
+    if exception.kind != "contradiction" {
+        return told;
     }
-    told
+    let edits: Vec<_> = exception.edits.iter().map(|edit| short(edit)).collect();
+    let (first, all) = (edits.first().copied().unwrap_or("none"), edits.join(" "));
+    let command = format!("  creel resolve {} --uphold {first} --settle {all}", clean(number));
+    told + &screen.paint(&command, Paint::Dim) + "\n"
 }

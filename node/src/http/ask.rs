@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use tokio::sync::broadcast::error::RecvError;
 
 fn to_json(value: impl serde::Serialize) -> Result<Json<Value>, ApiError> {
@@ -24,6 +25,8 @@ fn to_json(value: impl serde::Serialize) -> Result<Json<Value>, ApiError> {
 pub(super) async fn status(State(api): State<Api>) -> Result<Json<Value>, ApiError> {
     let Reply::Status(status) = api.shell.ask(Query::Status).await? else { return Err(confused()) };
     let mut value = serde_json::to_value(status).map_err(|_| confused())?;
+    let malformed = api.shell.signals.malformed.load(Ordering::Relaxed);
+    value["refused"] = json!(value["refused"].as_u64().unwrap_or_default() + malformed);
     value["quic"] = json!(api.quic.to_string());
     value["http"] = json!(api.http.to_string());
     let contacts = api.contacts.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -137,7 +137,7 @@ async fn guard(State(api): State<Api>, request: Request, next: Next) -> Result<R
         let why = "show the token from the data folder's file “api-token”: Authorization: Bearer TOKEN";
         return Err(error(StatusCode::UNAUTHORIZED, why));
     }
-    Ok(next.run(request).await)
+    Ok(answer::in_words(next.run(request).await).await)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {

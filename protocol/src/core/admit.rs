@@ -44,8 +44,11 @@ pub(super) struct HeldBack {
 
 impl HeldBack {
     fn hold(&mut self, missing: Missing, source: DeviceKey, edit: Edit) -> bool {
-        let there =
-            self.waiting.get(&missing).is_some_and(|waiting| waiting.iter().any(|(_, held)| held.id == edit.id));
+        // Of each peer that sent it one: each is owed an acknowledgement.
+        let there = self
+            .waiting
+            .get(&missing)
+            .is_some_and(|waiting| waiting.iter().any(|(from, held)| held.id == edit.id && *from == source));
         let count = self.counts.entry((source, edit.document)).or_default();
         if there || *count >= HELD_BACK_MAX {
             return there;

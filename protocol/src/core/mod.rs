@@ -22,14 +22,16 @@ use crate::store::{Batch, Overlay, Store, StoreError};
 use crate::sync::{Scope, Session};
 use admit::HeldBack;
 use ed25519_dalek::SigningKey;
-use io::{CommitId, Input, Now, Output, Refusal, Reply, RequestId, SessionId};
+use io::{Act, CommitId, Input, Now, Output, Query, Refusal, Reply, RequestId, SessionId};
 use lru::LruCache;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 pub use enrol::{found, joined};
 
+/// Stale summaries that a request makes itself; with more it waits for the background.
+const STALE_MAX: u64 = 256;
 /// Rendered shipments kept in memory.
 const RENDERED_MAX: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
@@ -93,6 +95,8 @@ pub struct Core {
     next_commit: CommitId,
     releases: HashMap<CommitId, Vec<Release>>,
     refused: u64,
+    /// Requests that wait until summaries are up to date.
+    deferred: VecDeque<Input>,
     rendered: LruCache<DocumentId, (Vec<EditId>, Arc<Render>)>,
 }
 
@@ -124,6 +128,7 @@ impl Core {
             next_commit: 0,
             releases: HashMap::new(),
             refused: 0,
+            deferred: VecDeque::new(),
             rendered: LruCache::new(RENDERED_MAX),
         };
         let batch = core.renew_summaries(store)?;
@@ -162,7 +167,7 @@ impl Core {
 
     /// Whether [`Input::Idle`] has something to do.
     pub fn has_background_work(&self) -> bool {
-        self.counters.stale > 0
+        self.counters.stale > 0 || !self.deferred.is_empty()
     }
 
     /// Edits held here that the hub is not known to have.
@@ -185,6 +190,11 @@ impl Core {
 
     fn take<S: Store>(&mut self, step: &mut Step<'_, S>, now: Now, input: Input) -> Result<(), StoreError> {
         match input {
+            // What depends on many stale summaries waits until they are made, in portions that fit into memory.
+            Input::Act { .. } | Input::Ask { .. } if self.counters.stale > STALE_MAX && needs_summaries(&input) => {
+                self.deferred.push_back(input);
+                Ok(())
+            }
             Input::Act { request, tap, by, act } => {
                 match self.act(step, now, tap, by.as_ref(), act) {
                     Ok(reply) => step.releases.push(Release::Reply(request, Ok(reply))),
@@ -209,9 +219,7 @@ impl Core {
             Input::Connected { session, peer, dialled } => self.connected(step, session, peer, dialled),
             Input::Received { session, frame, refused } => self.received(step, now, session, frame, refused),
             Input::Disconnected { session } => {
-                if let Some(ended) = self.sessions.remove(&session) {
-                    self.held_back.forget(&ended.peer);
-                }
+                self.end(session);
                 Ok(())
             }
             Input::Redeem { request, device, exporter, redeem } => {
@@ -220,7 +228,13 @@ impl Core {
                 Ok(())
             }
             Input::Committed { commit } => self.committed(step, commit),
-            Input::Idle => self.refresh_some(step),
+            Input::Idle => {
+                self.refresh_some(step)?;
+                if self.counters.stale > STALE_MAX {
+                    return Ok(());
+                }
+                self.deferred.pop_front().map_or(Ok(()), |input| self.take(step, now, input))
+            }
         }
     }
 
@@ -268,12 +282,31 @@ impl Core {
         if pump { self.pump_all(step) } else { Ok(()) }
     }
 
+    /// A session is over. What its peer had sent and waits for other edits is forgotten with the peer's last session: on
+    /// another one the peer still counts on it.
+    fn end(&mut self, session: SessionId) {
+        if let Some(ended) = self.sessions.remove(&session)
+            && self.sessions.values().all(|other| other.peer != ended.peer)
+        {
+            self.held_back.forget(&ended.peer);
+        }
+    }
+
     /// What a member may see.
     fn scope(role: Role, party: Option<&String>) -> Scope {
         match party {
             Some(party) if role.is_party() => Scope::Party(party.clone()),
             _ => Scope::All,
         }
+    }
+}
+
+/// Whether a request looks at summaries or indexes.
+fn needs_summaries(input: &Input) -> bool {
+    match input {
+        Input::Act { act, .. } => !matches!(act, Act::Invite { .. }),
+        Input::Ask { query, .. } => !matches!(query, Query::Status),
+        _ => false,
     }
 }
 

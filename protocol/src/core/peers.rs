@@ -115,7 +115,7 @@ impl Core {
         let scope = Self::scope(member.role, member.party.as_ref());
         let acknowledged =
             keys::read(&step.overlay, &keys::cursor(&peer))?.unwrap_or(0_u64).min(self.counters.journal_end);
-        self.sessions.insert(session, Session::new(peer, scope, dialled, acknowledged));
+        self.sessions.insert(session, Session::new(peer, scope, dialled, acknowledged, self.counters.journal_end));
         let hello = Hello {
             version: VERSION,
             organisation: self.roster.organisation(),
@@ -140,8 +140,7 @@ impl Core {
         }
         if let Err(why) = self.take_frame(step, now, session, peer, frame)? {
             self.refuse(step, peer, why.clone());
-            self.sessions.remove(&session);
-            self.held_back.forget(&peer);
+            self.end(session);
             step.outputs.push(Output::Close { session, why });
         }
         self.pump(step, session)
@@ -233,7 +232,13 @@ impl Core {
         let mut ids = Vec::with_capacity(edits.len());
         for edit in edits {
             let id = edit.id;
-            match self.admit_received(step, now, peer, edit)? {
+            let admission = self.admit_received(step, now, peer, edit)?;
+            if admission.0 == Admission::Admitted
+                && let Some(session) = self.sessions.get_mut(&session)
+            {
+                session.received(id);
+            }
+            match admission {
                 (Admission::Held | Admission::Admitted, beside) => {
                     ids.push(id);
                     self.release_acks(step, &beside);

@@ -13,7 +13,7 @@ use crate::sync::JournalEntry;
 use std::sync::Arc;
 
 /// Documents refreshed in one idle step: a few milliseconds of work.
-const REFRESH_PAGE: usize = 32;
+const REFRESH_PAGE: usize = 64;
 
 impl Core {
     /// Refreshes a bounded number of documents.

@@ -11,7 +11,7 @@ use crate::edit::action::{Action, Window};
 use crate::id::{Digest, DocumentId, EditId};
 use crate::planted::{self, Bug};
 use crate::roster::{Role, Roster};
-use crate::workflow::{CREATED, Label, Workflow};
+use crate::workflow::{CREATED, Label, Outcome, Workflow};
 use automerge::AutomergeError;
 use serde::Serialize;
 use serde_json::Value;
@@ -418,6 +418,10 @@ fn standing(history: &History, status: &Status<'_>, index: usize) -> Standing {
 /// The ordinary steps (no outcome, no way back) between what the author knew and what they recorded.
 fn skipped(history: &History, workflow: &Workflow, status: &Status<'_>, index: usize) -> Vec<String> {
     let fact = &status.facts[index];
+    if matches!(fact.step.outcome, Some(Outcome::Cancelled | Outcome::Returned)) {
+        // Calling off is not arriving: nothing was skipped on the way.
+        return Vec::new();
+    }
     let known = || status.facts.iter().filter(|other| other.live() && history.knew(fact.place, other.place));
     let from = known().map(|other| other.step.rank).max().unwrap_or(0);
     workflow

@@ -7,7 +7,7 @@ use crate::edit::{Edit, causal};
 use crate::id::{DeviceKey, Digest, DocumentId, EditId};
 use crate::planted::{self, Bug};
 use crate::store::StoreError;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 /// Edits a peer may be sent before it has acknowledged the first of them.
 const UNACKED_MAX: usize = 4_096;
@@ -73,6 +73,12 @@ pub struct Session {
     roster_height: u64,
     /// The next journal entry to look at.
     cursor: u64,
+    /// Where the journal ended when the session began. What the peer gave us earlier it has, or the proof will show that
+    /// it lacks it.
+    began: u64,
+    /// What the peer gave us since, on this session: it need not be sent back. What came from a device of the same key
+    /// on another session must be: it may be a copy of the device.
+    received: HashSet<EditId>,
     /// Journal entries that wait for acknowledgements, with how many.
     pending: BTreeMap<u64, usize>,
     /// Edits on their way: their size, and the journal entries that wait for them.
@@ -87,8 +93,8 @@ pub struct Session {
 
 impl Session {
     /// A session with a peer whose membership was checked. `acknowledged` is the journal's prefix that the peer has
-    /// acknowledged in earlier sessions.
-    pub fn new(peer: DeviceKey, scope: Scope, dialled: bool, acknowledged: u64) -> Self {
+    /// acknowledged in earlier sessions, `journal_end` where the journal ends now.
+    pub fn new(peer: DeviceKey, scope: Scope, dialled: bool, acknowledged: u64, journal_end: u64) -> Self {
         Self {
             peer,
             scope,
@@ -96,6 +102,8 @@ impl Session {
             greeted: false,
             roster_height: 0,
             cursor: acknowledged,
+            began: journal_end,
+            received: HashSet::new(),
             pending: BTreeMap::new(),
             unacked: HashMap::new(),
             unacked_bytes: 0,
@@ -109,6 +117,11 @@ impl Session {
     pub fn greeted(&mut self, hello: &Hello) {
         self.greeted = true;
         self.roster_height = hello.height;
+    }
+
+    /// The peer sent us an edit that was new to us.
+    pub fn received(&mut self, edit: EditId) {
+        self.received.insert(edit);
     }
 
     /// Whether the peer has greeted.
@@ -202,7 +215,8 @@ impl Session {
         match entry {
             JournalEntry::Edit { document, edit, source } => {
                 let shown = planted::is(Bug::ScopeLeaks) || holding.in_scope(&document, &self.scope)?;
-                if source != Some(self.peer)
+                let theirs = source == Some(self.peer) && (seq < self.began || self.received.remove(&edit));
+                if !theirs
                     && shown
                     && let Some(edit) = holding.edit(&document, &edit)?
                 {

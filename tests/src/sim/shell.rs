@@ -19,7 +19,8 @@ impl World {
     /// A node gets power, if it is a member.
     pub(super) fn start(&mut self, at: usize) {
         let node = &mut self.nodes[at];
-        if node.core.is_some() {
+        // Mallory's device runs something else.
+        if node.core.is_some() || node.name == "mallory" {
             return;
         }
         node.life += 1;
@@ -279,8 +280,8 @@ impl World {
         match (asked, reply) {
             (Request::Act { tap }, reply) => self.acted(at, tap, reply),
             (Request::Invite { newcomer }, Ok(Reply::Invited(text))) => self.invited(newcomer, &text),
-            (Request::Redeem { newcomer, exporter, lost }, Ok(Reply::Welcome(welcome))) => {
-                self.welcomed(newcomer, &exporter, &welcome, lost);
+            (Request::Redeem { newcomer, secret, exporter, lost }, Ok(Reply::Welcome(welcome))) => {
+                self.welcomed(newcomer, &secret, &exporter, &welcome, lost);
             }
             (Request::Forged, Ok(_)) => self.fail("the hub admits a device with a forged proof".to_owned()),
             (Request::Forged, Err(_)) => {}
@@ -315,7 +316,7 @@ impl World {
                 let note = format!("{name} is refused: {why}");
                 self.note(&note);
                 if !self.made.contains_key(&(at, tap)) {
-                    self.refused_taps.entry(tap).or_default();
+                    self.refused_taps.insert(tap);
                 }
             }
         }

@@ -93,7 +93,7 @@ impl Node {
 pub(super) enum Request {
     Act { tap: Tap },
     Invite { newcomer: usize },
-    Redeem { newcomer: usize, exporter: [u8; 32], lost: bool },
+    Redeem { newcomer: usize, secret: Vec<u8>, exporter: [u8; 32], lost: bool },
     Forged,
     Show,
 }
@@ -142,11 +142,11 @@ pub(super) struct World {
     pub(super) destroyed: BTreeSet<EditId>,
     /// What a tap made, by device and tap; and taps that were refused.
     pub(super) made: BTreeMap<(usize, Tap), Vec<EditId>>,
-    pub(super) refused_taps: BTreeMap<Tap, Vec<DocumentId>>,
+    pub(super) refused_taps: BTreeSet<Tap>,
     /// Edits that were crafted to be void; and such as no node may ever keep.
     pub(super) void: BTreeSet<EditId>,
     pub(super) poison: BTreeSet<EditId>,
-    pub(super) secrets: BTreeMap<usize, (Vec<u8>, String)>,
+    pub(super) secrets: BTreeMap<usize, Vec<u8>>,
     pub(super) frames: usize,
     pub(super) faults: usize,
     pub(super) refused: usize,
@@ -193,7 +193,7 @@ impl World {
             acknowledged: BTreeSet::new(),
             destroyed: BTreeSet::new(),
             made: BTreeMap::new(),
-            refused_taps: BTreeMap::new(),
+            refused_taps: BTreeSet::new(),
             void: BTreeSet::new(),
             poison: BTreeSet::new(),
             secrets: BTreeMap::new(),

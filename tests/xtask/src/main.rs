@@ -1,5 +1,7 @@
 //! `cargo xtask`: what CI runs, and the benches. No dependencies, so that it builds in a second.
 
+mod picture;
+
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -10,6 +12,7 @@ cargo xtask COMMAND
 
   test            everything CI runs: format, lints, tests, simulator, planted bugs, interop, a demo
   test --quick    format, lints and tests only
+  picture         runs the demo and draws what it prints into docs/demo.svg
   bench NAME      a bench whose figures stand in docs/benchmarks.md: durable, ingest, scale
 ";
 
@@ -20,6 +23,7 @@ fn main() -> ExitCode {
         ["test"] => test(false),
         ["test", "--quick"] => test(true),
         ["bench", name] => bench(name),
+        ["picture"] => picture::draw(),
         _ => {
             print!("{HELP}");
             return if matches!(words[..], [] | ["help" | "--help" | "-h"]) {

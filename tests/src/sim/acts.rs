@@ -1,0 +1,178 @@
+//! What people do at their devices, allowed or not.
+
+use super::world::{DAWN, Event, Request, World};
+use crate::firm::with_evidence;
+use creel_protocol::core::io::{Act, Input, Order, Targets};
+use creel_protocol::core::keys;
+use creel_protocol::edit::Edit;
+use creel_protocol::edit::action::{Action, Line, Measure, PlanFields, Record, Window};
+use creel_protocol::id::{DocumentId, EditId, Tap};
+use creel_protocol::roster::Role;
+use creel_protocol::store::Store as _;
+
+/// Shipments in a run.
+const SHIPMENTS_MAX: usize = 6;
+const RECEIVERS: [&str; 3] = ["Wang", "Chen", "Wang "];
+const PARTIES: [&str; 4] = ["driver:li-wei", "driver:zhang", "shop:west-lake", "shop:east-gate"];
+
+impl World {
+    /// Somebody does something, and somebody will again.
+    pub(super) fn work(&mut self) {
+        let after = self.rng.between(20, 500);
+        self.plan(after, Event::Work);
+        let up: Vec<usize> = (0..self.nodes.len()).filter(|at| self.nodes[*at].core.is_some()).collect();
+        let Some(at) = self.rng.pick(&up).copied() else { return };
+        if let Some(act) = self.invent(at) {
+            let tap = Tap(self.rng.bytes());
+            if self.rng.percent(20) {
+                let after = self.rng.between(0, 3_000);
+                self.plan(after, Event::Again { node: at, tap, act: act.clone() });
+            }
+            self.act(at, tap, act);
+        }
+    }
+
+    pub(super) fn act(&mut self, at: usize, tap: Tap, act: Act) {
+        if self.nodes[at].core.is_none() {
+            return;
+        }
+        let note = format!("{} taps {}: {act:?}", self.nodes[at].name, tap.short());
+        self.note(&note.chars().take(200).collect::<String>());
+        let request = self.request(Request::Act { tap });
+        let by = self.rng.percent(20).then(|| "Xiao Ming".to_owned());
+        self.feed(at, Input::Act { request, tap, by, act });
+    }
+
+    /// The documents that a node holds.
+    pub(super) fn documents(&self, at: usize) -> Vec<DocumentId> {
+        let (from, to) = keys::under(b"d");
+        let pairs = self.nodes[at].engine.scan(&from, &to, usize::MAX).unwrap_or_default();
+        pairs.iter().filter_map(|(key, _)| keys::tail(key).map(DocumentId)).collect()
+    }
+
+    /// The edits that a node holds of a document.
+    pub(super) fn edits_at(&self, at: usize, document: &DocumentId) -> Vec<Edit> {
+        let (from, to) = keys::under(&keys::edits(document));
+        let pairs = self.nodes[at].engine.scan(&from, &to, usize::MAX).unwrap_or_default();
+        pairs.into_iter().filter_map(|(_, bytes)| Edit::stored(&self.organisation, bytes).ok()).collect()
+    }
+
+    /// The records among them, which a resolve or a retraction could name; in the order of a random walk.
+    fn records_at(&mut self, at: usize, document: &DocumentId) -> Vec<EditId> {
+        let edits = self.edits_at(at, document);
+        let records = edits.iter().filter(|edit| matches!(Action::from_raw(&edit.statement.action), Ok(Action::Record(_))));
+        let mut records: Vec<EditId> = records.map(|edit| edit.id).collect();
+        for place in (1..records.len()).rev() {
+            let other = self.rng.below(place + 1);
+            records.swap(place, other);
+        }
+        records
+    }
+
+    fn invent(&mut self, at: usize) -> Option<Act> {
+        let documents = self.documents(at);
+        let planner = matches!(self.nodes[at].role, Role::Admin | Role::Dispatcher);
+        if planner && (documents.is_empty() || documents.len() < SHIPMENTS_MAX && self.rng.percent(20)) {
+            return Some(self.import());
+        }
+        let document = self.rng.pick(&documents).copied()?;
+        let shipment = document.to_string();
+        let dice = self.rng.between(0, 99);
+        Some(match dice {
+            0..=24 if planner || dice < 2 => {
+                let fields = self.fields();
+                Act::Plan { targets: Targets::Named(vec![shipment]), fields }
+            }
+            25..=31 => Act::Say { shipment, text: format!("message {}", self.rng.any() % 1_000) },
+            32..=38 => {
+                let value = i64::try_from(self.rng.between(0, 9_000)).unwrap_or_default();
+                let measure = Measure { quantity: "temperature".to_owned(), value, unit: "°C".to_owned(), sensor: None };
+                Act::Measure { shipments: vec![shipment], measure }
+            }
+            39..=48 if planner || dice < 41 => {
+                let records = self.records_at(at, &document);
+                let settle: Vec<EditId> = records.into_iter().take(2).collect();
+                let uphold = if self.rng.percent(70) { self.rng.pick(&settle).copied() } else { None };
+                let settle = settle.iter().map(ToString::to_string).collect();
+                Act::Resolve { shipment, settle, uphold: uphold.map(|edit| edit.to_string()), note: None }
+            }
+            49..=54 => {
+                let own = self.nodes[at].key();
+                let records = self.records_at(at, &document);
+                let wanted = |id: &&EditId| self.seen.get(id).is_some_and(|seen| seen.author == own);
+                let edit = records.iter().find(wanted).or(records.first())?;
+                Act::Retract { edit: edit.to_string(), note: Some("a slip".to_owned()) }
+            }
+            55..=57 => Act::Say { shipment: "no such number".to_owned(), text: "hello".to_owned() },
+            _ => {
+                let mut shipments = vec![shipment];
+                if self.rng.percent(10) {
+                    shipments.extend(self.rng.pick(&documents).map(ToString::to_string));
+                }
+                let record = self.step(at);
+                Act::Record { shipments, record }
+            }
+        })
+    }
+
+    /// An order; sometimes one whose number another node uses too.
+    fn import(&mut self) -> Act {
+        let number = format!("SO-{}", self.rng.between(1, 9));
+        let mut fields = self.fields();
+        fields.number = None;
+        let line = Line { line: "1".to_owned(), quantity: Some(12_000), name: Some("float".to_owned()), ..Line::default() };
+        let order = Order { number, row: 1, fields, lines: vec![line] };
+        Act::Import { orders: vec![order], dry_run: self.rng.percent(5) }
+    }
+
+    fn fields(&mut self) -> PlanFields {
+        let mut fields = PlanFields::default();
+        if self.rng.percent(50) {
+            fields.driver = self.rng.pick(&PARTIES[..2]).map(|party| (*party).to_owned());
+        }
+        if self.rng.percent(40) {
+            let shop = self.rng.pick(&PARTIES[2..]).map_or_else(String::new, |party| (*party).to_owned());
+            fields.parties.insert("shop".to_owned(), shop);
+        }
+        if self.rng.percent(50) {
+            let from = i64::try_from(DAWN + 3_600_000 * self.rng.between(0, 12)).unwrap_or_default();
+            fields.window = Some(Window(from, from + 7_200_000));
+        }
+        if self.rng.percent(5) {
+            fields.number = Some(format!("SO-{}", self.rng.between(1, 9)));
+        }
+        if self.rng.percent(5) {
+            // Not a party: refused here, and void wherever it came from.
+            fields.driver = Some("Li Wei".to_owned());
+        }
+        fields.note = Some(format!("note {}", self.rng.any() % 100));
+        fields
+    }
+
+    /// A step that this node's role may record, mostly; with the evidence it needs, mostly.
+    fn step(&mut self, at: usize) -> Record {
+        let role = self.nodes[at].role;
+        let anything = self.rng.percent(10);
+        let late = self.rng.percent(40);
+        let steps: Vec<_> = self
+            .workflow
+            .steps
+            .iter()
+            .filter(|step| anything || step.by.contains(&role))
+            .filter(|step| !late || step.rank >= 60)
+            .cloned()
+            .collect();
+        let receiver = self.rng.pick(&RECEIVERS).copied().unwrap_or("Wang");
+        let Some(step) = self.rng.pick(&steps) else {
+            return Record { step: "no_such_step".to_owned(), ..Record::default() };
+        };
+        let mut record = with_evidence(step, receiver);
+        if self.rng.percent(5) {
+            (record.receiver, record.reason) = (None, None);
+        }
+        if self.rng.percent(20) {
+            record.scan = Some("LOT-9".to_owned());
+        }
+        record
+    }
+}
