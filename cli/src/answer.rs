@@ -66,7 +66,6 @@ pub(crate) struct TimelineEntry {
     pub(crate) by: Option<String>,
     pub(crate) at: String,
     pub(crate) clock_behind: bool,
-    pub(crate) counted: bool,
     pub(crate) why_not: Option<String>,
     pub(crate) label: Option<Label>,
     pub(crate) standing: Option<String>,

@@ -16,7 +16,6 @@ use tracing_subscriber::EnvFilter;
 #[command(
     name = "creel",
     version,
-    propagate_version = true,
     arg_required_else_help = true,
     after_help = "A new organisation: creel init --org \"Lake Tackle\", then creel serve, then creel invite for each device.\n\
                   A new device:       creel join INVITE, then creel serve.\n\
@@ -41,7 +40,7 @@ pub(crate) struct Global {
     /// What to log: error, warn, info, debug, trace, or a filter such as `creel_node=debug` [default: info for serve, else warn]
     #[arg(long, global = true, value_name = "LEVEL", value_parser = log_level, help_heading = "Global options")]
     pub(crate) log_level: Option<String>,
-    /// Language of tables and sheets [default: by the environment's locale]
+    /// Language of tables and sheets [default: that of the environment]
     #[arg(long, global = true, value_enum, help_heading = "Global options")]
     pub(crate) lang: Option<Language>,
 }

@@ -42,6 +42,12 @@ pub(crate) fn field(name: &str, value: &Value, zone: &TimeZone) -> String {
                 degrees.iter().filter_map(Value::as_i64).map(|half| crate::value::shown(half, 7, 0)).collect();
             degrees.join(",")
         }
+        ("place", Value::String(text)) => match crate::value::place(text) {
+            Ok((latitude, longitude)) => {
+                [latitude, longitude].map(|half| crate::value::shown(half.into(), 7, 0)).join(",")
+            }
+            Err(_) => text.clone(),
+        },
         (_, Value::String(text)) => text.clone(),
         (_, other) => other.to_string(),
     }

@@ -32,6 +32,15 @@ pub(crate) fn quoted(folder: &Path) -> String {
     if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
+/// ` --data DIR` for a command to copy; nothing where the folder is found without it.
+pub(crate) fn option(folder: &Path) -> String {
+    let unasked = env::var_os("CREEL_DATA").map(PathBuf::from);
+    match data(unasked.as_deref()) {
+        Ok(found) if found == folder => String::new(),
+        _ => format!(" --data {}", quoted(folder)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,9 +6,8 @@ use creel_protocol::workflow::Label;
 /// A language of tables, sheets and explanations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Language {
-    /// 简体中文
+    // No documentation here: clap would show it in place of a compact help.
     Zh,
-    /// English
     En,
 }
 

@@ -28,7 +28,8 @@ fn garbage_datagrams() {
     let mut random = Random::new(21);
     for count in 0..6_000 {
         let length = 1 + random.below(1_400);
-        let mut bytes: Vec<u8> = (0..length.div_ceil(8)).flat_map(|_| random.next().to_le_bytes()).take(length).collect();
+        let mut bytes: Vec<u8> =
+            (0..length.div_ceil(8)).flat_map(|_| random.next().to_le_bytes()).take(length).collect();
         match count % 4 {
             // A long header of version 1: an Initial, a 0-RTT packet, a Handshake or a Retry.
             0 if length > 5 => {
@@ -61,12 +62,7 @@ fn roster(data: &Path) -> Roster {
 }
 
 fn hello(roster: &Roster) -> Hello {
-    Hello {
-        version: VERSION,
-        organisation: roster.organisation(),
-        height: roster.height(),
-        head: roster.head(),
-    }
+    Hello { version: VERSION, organisation: roster.organisation(), height: roster.height(), head: roster.head() }
 }
 
 /// What a member whose device was taken over may send: each closes its own connection, and is counted.

@@ -33,11 +33,8 @@ fn jobs(office: &Office, numbers: &[String]) -> Vec<Job> {
         json!({ "step": "signed", "receiver": "王丽 Wang Li", "signature": "PHN2Zy8+" }),
     ];
     let all = steps.iter().flat_map(|record| numbers.iter().map(move |number| (record, number)));
-    all.map(|(record, number)| Job {
-        tap: office.firm.tap(),
-        body: json!({ "shipments": [number], "record": record }),
-    })
-    .collect()
+    all.map(|(record, number)| Job { tap: office.firm.tap(), body: json!({ "shipments": [number], "record": record }) })
+        .collect()
 }
 
 /// Makes records until one is not answered; tells each answer as it comes, and returns what is left.
@@ -108,11 +105,13 @@ fn the_hub_dies_under_load() {
     let workers: Vec<_> = members
         .iter()
         .map(|(name, (member, numbers))| {
-            let (api, jobs, sender) = (member.node.api().expect("it runs").clone(), jobs(&office, numbers), sender.clone());
+            let (api, jobs, sender) =
+                (member.node.api().expect("it runs").clone(), jobs(&office, numbers), sender.clone());
+            let name = (*name).to_owned();
             std::thread::spawn(move || {
                 for job in &jobs {
                     let answer = api.post("/records", &job.tap, &job.body).expect("a driver needs no hub");
-                    sender.send((*name, answer)).expect("the test listens");
+                    sender.send((name.clone(), answer)).expect("the test listens");
                 }
             })
         })
@@ -120,7 +119,7 @@ fn the_hub_dies_under_load() {
     drop(sender);
     let mut deaths = [10, 50].map(|from| from + random.below(30)).to_vec();
     for (count, (name, answer)) in answers.iter().enumerate() {
-        office.judge.note(name, &answer).expect("it names its edit");
+        office.judge.note(&name, &answer).expect("it names its edit");
         if deaths.first().is_some_and(|death| *death <= count) {
             deaths.remove(0);
             office.firm.hub.pull_battery();
@@ -174,7 +173,8 @@ fn spoil(store: &Path) -> Vec<u8> {
     for entry in store.read_dir().expect("a store is a folder").flatten() {
         if entry.path().is_file() {
             let length = usize::try_from(entry.metadata().expect("it is there").len()).expect("it is small");
-            let garbage: Vec<u8> = (0..length.div_ceil(8)).flat_map(|_| random.next().to_le_bytes()).take(length).collect();
+            let garbage: Vec<u8> =
+                (0..length.div_ceil(8)).flat_map(|_| random.next().to_le_bytes()).take(length).collect();
             std::fs::write(entry.path(), &garbage).expect("it is writable");
             if entry.file_name() == "db" {
                 of_db = garbage;
@@ -223,7 +223,8 @@ fn an_expired_invite_is_refused() {
     }
     office.firm.restart_hub("127.0.0.1:0".parse().expect("an address")).expect("the hub starts again");
     let address = office.firm.hub.quic().expect("it runs").to_string();
-    let error = office.firm.device("late").creel(&["join", &invite, "--hub", &address]).expect_err("it is over").to_string();
+    let error =
+        office.firm.device("late").creel(&["join", &invite, "--hub", &address]).expect_err("it is over").to_string();
     assert!(error.contains("expired"), "{error}");
     assert_eq!(office.hub("/status")["peers"], json!([]));
 }

@@ -5,8 +5,10 @@ use creel_protocol::edit::action::{Action, Open, Plan, PlanFields, Record, Resol
 use creel_protocol::edit::{Edit, Statement};
 use creel_protocol::id::{DeviceKey, DocumentId, EditId, FileHash, Tap};
 use creel_protocol::roster::{Change, Enrol, Role, Roster};
-use creel_protocol::shipment::{History, Render, effect::Effects};
-use creel_protocol::workflow::{Evidence, Step, Workflow};
+use creel_protocol::shipment::effect::Effects;
+use creel_protocol::shipment::status::Status;
+use creel_protocol::shipment::{History, Render};
+use creel_protocol::workflow::{CREATED, Evidence, Step, Workflow};
 use ed25519_dalek::SigningKey;
 use std::cell::Cell;
 
@@ -134,6 +136,15 @@ impl Firm {
     /// What everybody who holds these edits sees.
     pub fn render(&self, edits: &[Edit]) -> Render {
         Render::of(edits[0].document, edits.to_vec(), &self.roster).expect("what is admitted can be rendered")
+    }
+
+    /// The status and the number of exceptions, without the plan, which takes longer.
+    pub fn status(&self, edits: &[Edit]) -> (String, usize) {
+        let history = History::new(edits.to_vec());
+        let effects = Effects::of(&history, &self.roster);
+        let status = Status::of(&history, &effects, self.workflow());
+        let key = status.decided_by.map_or(CREATED, |fact| &status.facts[fact].step.key);
+        (key.to_owned(), status.exceptions.len())
     }
 
     /// What the oracle makes of these edits.

@@ -83,8 +83,8 @@ fn hex(bytes: impl AsRef<[u8]>) -> String {
     data_encoding::HEXLOWER.encode(bytes.as_ref())
 }
 
-fn some(text: &str) -> Option<String> {
-    Some(text.to_owned())
+fn text(text: &str) -> String {
+    text.to_owned()
 }
 
 /// The workflow of the vectors: the one TOML block of the document.
@@ -103,14 +103,16 @@ impl World {
             Change::Enrol(Enrol { key: public(key), role, party, name: name.to_owned() })
         };
         world.write("entry-enrol-hub", enrol(&hub(), Role::Admin, None, "hub"));
-        world.write("entry-enrol-driver", enrol(&driver(), Role::Driver, some("driver:li-wei"), "Li Wei's phone"));
+        world
+            .write("entry-enrol-driver", enrol(&driver(), Role::Driver, Some(text("driver:li-wei")), "Li Wei's phone"));
         world.write("entry-publish", Change::Publish(Publish { toml: world.toml.clone() }));
         world.sign_all();
         world.cuts = cuts(&[world.id_of("edit-record"), world.id_of("edit-measure")]);
         let (two, three) = (Cuts::over(&world.cuts[..2]), Cuts::over(&world.cuts));
         let extend = Change::Extend(Extend { edits: vec![world.id_of("edit-say")] });
         world.write("entry-revoke", Change::Revoke(Revoke { key: public(&driver()), cuts: two }));
-        let set_role = SetRole { key: public(&driver()), role: Role::Shop, party: some("shop:西湖"), cuts: three };
+        let set_role =
+            SetRole { key: public(&driver()), role: Role::Shop, party: Some(text("shop:西湖")), cuts: three };
         world.write("entry-set-role", Change::SetRole(set_role));
         world.write("entry-extend", extend);
         world
@@ -125,45 +127,45 @@ impl World {
     fn sign_all(&mut self) {
         let workflow = Workflow::id(&self.toml);
         let plan = PlanFields {
-            number: some("SO-1001"),
-            consignee: some("西湖渔具店"),
-            address: some("1 Lake Road"),
+            number: Some(text("SO-1001")),
+            consignee: Some(text("西湖渔具店")),
+            address: Some(text("1 Lake Road")),
             place: Some(Place(302_592_000, 1_201_300_000)),
             window: Some(Window(1_772_406_000_000, 1_772_416_800_000)),
-            driver: some("driver:li-wei"),
-            run: some("2026-03-02 A"),
+            driver: Some(text("driver:li-wei")),
+            run: Some(text("2026-03-02 A")),
             stop: Some(3),
             parties: [("shop".to_owned(), "shop:西湖".to_owned()), ("bank".to_owned(), "bank:a".to_owned())].into(),
             amount_due: Some(125_000),
-            handling: some("keep dry"),
-            note: some("ring twice"),
+            handling: Some(text("keep dry")),
+            note: Some(text("ring twice")),
             lines: vec![Line {
                 line: "1".to_owned(),
-                sku: some("ROD-360"),
-                name: some("Carp rod 3.6 m"),
+                sku: Some(text("ROD-360")),
+                name: Some(text("Carp rod 3.6 m")),
                 quantity: Some(12_000),
-                unit: some("pcs"),
-                lot: some("L7"),
-                expiry: some("2027-01-31"),
+                unit: Some(text("pcs")),
+                lot: Some(text("L7")),
+                expiry: Some(text("2027-01-31")),
             }],
         };
         let open = Action::Open(Open { kind: "shipment".to_owned(), workflow, plan, import: Some(true) });
         self.sign("edit-open", &hub(), &[], open);
-        let fields = PlanFields { stop: Some(4), note: some(""), ..PlanFields::default() };
+        let fields = PlanFields { stop: Some(4), note: Some(text("")), ..PlanFields::default() };
         self.sign("edit-plan", &hub(), &["edit-open"], Action::Plan(Plan { fields, import: None }));
         let record = Record {
             step: "signed".to_owned(),
-            reason: some("none"),
-            receiver: some("王芳"),
-            signed_as: some("proxy"),
-            relation: some("neighbour"),
+            reason: Some(text("none")),
+            receiver: Some(text("王芳")),
+            signed_as: Some(text("proxy")),
+            relation: Some(text("neighbour")),
             signature: Some(Bytes(b"<svg/>".to_vec())),
             photos: vec![FileHash([7; 32])],
-            scan: some("LOT-7"),
-            pin: some("4711"),
+            scan: Some(text("LOT-7")),
+            pin: Some(text("4711")),
             place: Some(Place(-338_688_000, -1_512_093_000)),
             collected: Some(125_000),
-            note: some("left at the gate"),
+            note: Some(text("left at the gate")),
             lines: vec![LineCount {
                 line: "1".to_owned(),
                 received: Some(10_000),
@@ -174,14 +176,14 @@ impl World {
         };
         self.sign("edit-record", &driver(), &["edit-plan"], Action::Record(record));
         let (quantity, unit) = ("temperature".to_owned(), "°C".to_owned());
-        let measure = Action::Measure(Measure { quantity, value: -7_900, unit, sensor: some("box 2") });
+        let measure = Action::Measure(Measure { quantity, value: -7_900, unit, sensor: Some(text("box 2")) });
         self.sign("edit-measure", &driver(), &["edit-plan"], measure);
         let say = Action::Say(Say { text: "Gate 2, please.".to_owned() });
         self.sign("edit-say", &driver(), &["edit-record", "edit-measure"], say);
         let record = self.id_of("edit-record");
-        let resolve = Resolve { settle: vec![record], uphold: Some(record), note: some("called the shop") };
+        let resolve = Resolve { settle: vec![record], uphold: Some(record), note: Some(text("called the shop")) };
         self.sign("edit-resolve", &hub(), &["edit-say"], Action::Resolve(resolve));
-        let retract = Retract { edit: self.id_of("edit-measure"), note: some("wrong box") };
+        let retract = Retract { edit: self.id_of("edit-measure"), note: Some(text("wrong box")) };
         self.sign("edit-retract", &driver(), &["edit-say"], Action::Retract(retract));
         // {1: "later", "key": [-1, true, h'00']}
         let body = Bytes(b"\xa2\x01\x65later\x63key\x83\x20\xf5\x41\x00".to_vec());

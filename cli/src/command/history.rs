@@ -1,14 +1,16 @@
 //! `creel history`: every edit of one shipment, and how far each has come.
 
-use crate::answer::HistoryRow;
+use crate::answer::{HistoryRow, Shown};
 use crate::client::{Client, segment};
 use crate::describe::{self, short, who};
 use crate::screen::{Paint, Screen};
 use crate::table::{Cell, table};
 use crate::value::local;
 use anyhow::Result;
+use creel_protocol::workflow::Label;
 use jiff::tz::TimeZone;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::process::ExitCode;
 
 /// Show every edit of one shipment, the ones that don't count too.
@@ -28,32 +30,40 @@ pub(crate) fn run(args: &Args, node: &Client, screen: &Screen) -> Result<ExitCod
         return Ok(ExitCode::SUCCESS);
     }
     let rows: Vec<HistoryRow> = node.fetch(&path)?;
-    screen.print(&drawn(&rows, screen, &TimeZone::system()))?;
+    // The steps' names for people are the workflow's, which the shipment itself knows.
+    let shown: Shown = node.fetch(&format!("/shipments/{}", segment(&args.shipment)))?;
+    let labels = shown.timeline.into_iter().filter_map(|entry| Some((entry.edit, entry.label?))).collect();
+    screen.print(&drawn(&rows, &labels, screen, &TimeZone::system()))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn drawn(rows: &[HistoryRow], screen: &Screen, zone: &TimeZone) -> String {
+fn drawn(rows: &[HistoryRow], labels: &HashMap<String, Label>, screen: &Screen, zone: &TimeZone) -> String {
     let pick = |en, zh| screen.language.pick(en, zh);
     let headers = [
         "",
         pick("EDIT", "记录"),
-        pick("AT", "时间（设备时钟）"),
+        pick("AT", "设备时间"),
+        pick("ARRIVED", "到达本机"),
         pick("BY", "记录人"),
         pick("WHAT", "内容"),
-        pick("ARRIVED", "到达本机"),
-        pick("NOT COUNTED", "不计原因"),
     ];
     let cells = rows.iter().map(|row| {
         let (mark, paint) = if row.at_hub.is_some() { ("✓✓", Paint::Green) } else { ("✓", Paint::Plain) };
-        let not_counted = row.why_not.as_deref().unwrap_or(if row.counted { "" } else { pick("no", "不计") });
+        let label = labels.get(&row.edit).map(|label| screen.language.label(label));
+        let what = describe::edit(&row.action, label, row.detail.as_ref(), screen.language);
+        let what = match &row.why_not {
+            Some(why_not) => {
+                Cell::whole(format!("{what}  [{} {why_not}]", pick("not counted:", "不计："))).painted(Paint::Yellow)
+            }
+            None => Cell::whole(what).painted(if row.counted { Paint::Plain } else { Paint::Dim }),
+        };
         vec![
             Cell::text(mark).painted(paint),
             Cell::text(short(&row.edit)),
             Cell::text(local(&row.at, zone)),
-            Cell::text(who(&row.author, row.by.as_deref())),
-            Cell::text(describe::edit(&row.action, None, row.detail.as_ref(), screen.language)),
             Cell::text(local(&row.arrived, zone)).painted(Paint::Dim),
-            Cell::text(not_counted).painted(Paint::Yellow),
+            Cell::text(who(&row.author, row.by.as_deref())),
+            what,
         ]
     });
     table(screen, &headers, cells.collect())
@@ -78,10 +88,10 @@ mod tests {
         };
         let rows = [row(json!("2026-11-23T00:06:00.000Z"), json!(null)), row(json!(null), json!("not allowed"))];
         assert_eq!(
-            drawn(&rows, &Screen::plain(Language::En), &TimeZone::UTC),
-            "    EDIT          AT                BY     WHAT  ARRIVED           NOT COUNTED\n\
-             ✓✓  abababababab  2026-11-23 00:05  phone  “hi”  2026-11-23 00:05\n\
-             ✓   abababababab  2026-11-23 00:05  phone  “hi”  2026-11-23 00:05  not allowed\n"
+            drawn(&rows, &HashMap::new(), &Screen::plain(Language::En), &TimeZone::UTC),
+            "    EDIT          AT                ARRIVED           BY     WHAT\n\
+             ✓✓  abababababab  2026-11-23 00:05  2026-11-23 00:05  phone  “hi”\n\
+             ✓   abababababab  2026-11-23 00:05  2026-11-23 00:05  phone  “hi”  [not counted: not allowed]\n"
         );
     }
 }

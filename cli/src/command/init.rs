@@ -1,6 +1,6 @@
 //! `creel init`: a new organisation.
 
-use crate::folder::quoted;
+use crate::folder;
 use crate::screen::{Paint, Screen};
 use anyhow::{Context, Result, bail};
 use creel_protocol::workflow::{PRESETS, Workflow};
@@ -43,9 +43,9 @@ pub(crate) fn run(args: &Args, data: &Path, screen: &Screen) -> Result<ExitCode>
     screen.print(&format!("recovery file     {}", made.recovery.display()))?;
     screen.hint(format_args!(
         "\n{} move the recovery file to a place away from this device (print it, or copy it to a stick) and delete it \
-         here.\nWhoever has it can replace the hub; without it, a lost hub can't be replaced.\n\nnow run: creel serve --data {}",
+         here.\nWhoever has it can replace the hub; without it, a lost hub can't be replaced.\n\nnow run: creel serve{}",
         screen.paint("important:", Paint::Yellow),
-        quoted(data)
+        folder::option(data)
     ));
     Ok(ExitCode::SUCCESS)
 }

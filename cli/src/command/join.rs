@@ -1,7 +1,7 @@
 //! `creel join`: makes this device a member.
 
 use super::block_on;
-use crate::folder::quoted;
+use crate::folder;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -48,6 +48,6 @@ pub(crate) fn run(args: &Args, data: &Path, screen: &Screen) -> Result<ExitCode>
     }
     let party = joined.party.map(|party| format!(" for {party}")).unwrap_or_default();
     screen.print(&format!("joined {} as {} ({}{party})", joined.organisation, joined.name, joined.role))?;
-    screen.hint(format_args!("\nnow run: creel serve --data {}", quoted(data)));
+    screen.hint(format_args!("\nnow run: creel serve{}", folder::option(data)));
     Ok(ExitCode::SUCCESS)
 }

@@ -48,12 +48,10 @@ pub(crate) fn run(args: &Args, node: &Client, screen: &Screen) -> Result<ExitCod
     }
     screen.print(&drawn(&rows, screen, &TimeZone::system()))?;
     let exceptions = rows.iter().filter(|row| row.exceptions > 0).count();
-    screen.hint(match (rows.len(), exceptions) {
-        (1, 0) => "1 shipment".to_owned(),
-        (count, 0) => format!("{count} shipments"),
-        (count, exceptions) => {
-            format!("{count} shipments, {exceptions} to be looked at (creel list --filter is:exception)")
-        }
+    let count = if rows.len() == 1 { "1 shipment".to_owned() } else { format!("{} shipments", rows.len()) };
+    screen.hint(match exceptions {
+        0 => count,
+        exceptions => format!("{count}, {exceptions} to be looked at (creel list --filter is:exception)"),
     });
     Ok(ExitCode::SUCCESS)
 }

@@ -28,7 +28,8 @@ pub(crate) fn run(args: &Args, data: &Path, screen: &Screen) -> Result<ExitCode>
     block_on(async {
         // Before the node opens anything, so that a signal in between is not lost on it.
         let stop = stop()?;
-        creel_node::serve(options, |running| started(running, data, screen), stop).await.context("the node has stopped")
+        creel_node::serve(options, |running| started(running, data, screen), stop).await?;
+        Ok(())
     })?;
     screen.hint("stopped");
     Ok(ExitCode::SUCCESS)

@@ -125,15 +125,15 @@ fn timeline(timeline: &[TimelineEntry], screen: &Screen, zone: &TimeZone) -> Str
         let label = entry.label.as_ref().map(|label| screen.language.label(label));
         let what = describe::edit(&entry.action, label, entry.detail.as_ref(), screen.language);
         let (remark, paint) = remark(entry, screen);
+        let what = if remark.is_empty() { what } else { format!("{what}  [{remark}]") };
         vec![
             Cell::text(local(&entry.at, zone)).painted(if entry.clock_behind { Paint::Yellow } else { Paint::Plain }),
-            Cell::text(who(&entry.author, entry.by.as_deref())),
-            Cell::text(what).painted(if entry.counted { Paint::Plain } else { Paint::Dim }),
-            Cell::text(remark).painted(paint),
             Cell::text(short(&entry.edit)).painted(Paint::Dim),
+            Cell::text(who(&entry.author, entry.by.as_deref())),
+            Cell::whole(what).painted(paint),
         ]
     });
-    table(screen, &["", "", "", "", ""], rows.collect())
+    table(screen, &["", "", "", ""], rows.collect())
 }
 
 /// What is to be said of an edit beside what it states.
@@ -194,7 +194,7 @@ fn told(exception: &Exception, number: &str, screen: &Screen) -> String {
         return told;
     }
     let edits: Vec<_> = exception.edits.iter().map(|edit| short(edit)).collect();
-    let (first, all) = (edits.first().copied().unwrap_or("none"), edits.join(" "));
-    let command = format!("  creel resolve {} --uphold {first} --settle {all}", clean(number));
+    // Which of them stands is for a person to say, so the command can't be copied as it is.
+    let command = format!("  creel resolve {} --uphold EDIT|none --settle {}", clean(number), edits.join(" "));
     told + &screen.paint(&command, Paint::Dim) + "\n"
 }

@@ -57,7 +57,7 @@ fn own(status: &Status, screen: &Screen) -> String {
             rows.push((pick(en, zh), count.to_string(), paint));
         }
     }
-    rows.push((pick("members", "成员名册"), status.roster_height.to_string() + pick(" entries", " 条"), Paint::Plain));
+    rows.push((pick("roster", "成员名册"), status.roster_height.to_string() + pick(" entries", " 条"), Paint::Plain));
     for (en, zh, address) in [("other devices", "设备间端口", &status.quic), ("this device", "本机接口", &status.http)]
     {
         if let Some(address) = address {

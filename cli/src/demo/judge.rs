@@ -140,7 +140,8 @@ impl Verdict {
             self.wrong.push(format!("{number} is not the same at {}", names.join(", ")));
         }
         for made in acknowledged {
-            let faults: Vec<_> = seen.iter().filter_map(|(name, seen)| fault(made, name, seen.as_ref().ok()?)).collect();
+            let faults: Vec<_> =
+                seen.iter().filter_map(|(name, seen)| fault(made, name, seen.as_ref().ok()?)).collect();
             if faults.is_empty() && seen.iter().all(|(_, seen)| seen.is_ok()) {
                 self.present += 1;
             }

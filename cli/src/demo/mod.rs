@@ -68,7 +68,11 @@ pub fn run(options: &Options) -> Result<()> {
     stage.end();
     summary.show(&stage)?;
     if !summary.passed {
-        bail!("the judge found {} thing(s) wrong; run it again with --seed {} --keep DIR to look into it", summary.verdict.wrong.len(), options.seed);
+        bail!(
+            "the judge found {} thing(s) wrong; run it again with --seed {} --keep DIR to look into it",
+            summary.verdict.wrong.len(),
+            options.seed
+        );
     }
     Ok(())
 }

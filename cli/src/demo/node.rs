@@ -78,7 +78,13 @@ impl Node {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.creel);
-        command.arg("--data").arg(&self.data).arg("--json").args(arguments).env_remove("CREEL_DATA").stdin(Stdio::null());
+        command
+            .arg("--data")
+            .arg(&self.data)
+            .arg("--json")
+            .args(arguments)
+            .env_remove("CREEL_DATA")
+            .stdin(Stdio::null());
         own_group(&mut command);
         command
     }

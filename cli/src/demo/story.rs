@@ -86,7 +86,10 @@ impl<'a> Story<'a> {
         let (li_wei, zhang_min) = (self.first_run(LI_WEI), self.first_run(ZHANG_MIN));
         let (connected, offline) = li_wei.split_at(li_wei.len().min(2));
         let (while_loading, later) = zhang_min.split_at(zhang_min.len().min(2));
-        self.stage.tell("Both drivers deliver; every record is at the hub within moments.", "两位司机开始送货，记录随即到达中心。");
+        self.stage.tell(
+            "Both drivers deliver; every record is at the hub within moments.",
+            "两位司机开始送货，记录随即到达中心。",
+        );
         self.deliver(LI_WEI, connected)?;
         self.deliver(ZHANG_MIN, while_loading)?;
         self.all_at_hub(LI_WEI)?;
@@ -122,8 +125,12 @@ impl<'a> Story<'a> {
         self.turn()?;
         self.stage.tell("The dispatcher gives each shipment to a driver.", "调度员把货单分配给司机。");
         for (_, party, _) in &MEMBERS[..2] {
-            let theirs: Vec<_> =
-                self.orders.iter().filter(|order| order.fields.driver.as_deref() == Some(*party)).map(|order| &order.number).collect();
+            let theirs: Vec<_> = self
+                .orders
+                .iter()
+                .filter(|order| order.fields.driver.as_deref() == Some(*party))
+                .map(|order| &order.number)
+                .collect();
             let body = json!({ "shipments": theirs, "by": DISPATCHER, "fields": { "driver": party } });
             self.firm.act(&mut self.judge, &self.firm.hub, "/plans", &body)?;
         }
@@ -210,12 +217,15 @@ impl<'a> Story<'a> {
             let y = 20 + self.random.below(60);
             path.push_str(&format!(" L{} {y}", 10 + x * 8));
         }
-        format!("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 210 100\"><path d=\"{path}\" fill=\"none\" stroke=\"black\"/></svg>")
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 210 100\"><path d=\"{path}\" fill=\"none\" stroke=\"black\"/></svg>"
+        )
     }
 
     /// Of shipments that were just delivered one that was signed, and that a shop sees too if there is one.
     fn to_contradict(&self, delivered: &[String]) -> Result<String> {
-        let signed = || delivered.iter().enumerate().filter(|(count, _)| count % 5 != FAILED_TURN).map(|(_, number)| number);
+        let signed =
+            || delivered.iter().enumerate().filter(|(count, _)| count % 5 != FAILED_TURN).map(|(_, number)| number);
         let seen = signed().find(|number| SHOPS.iter().any(|shop| self.is_for(number, MEMBERS[*shop].1)));
         seen.or_else(|| signed().next()).cloned().context("the driver has stops enough")
     }
@@ -223,7 +233,9 @@ impl<'a> Story<'a> {
     /// Meanwhile, where there is signal.
     fn the_office_works(&mut self, contradicted: &str, zhang_min: &[String]) -> Result<()> {
         self.stage.tell(
-            &format!("Meanwhile the dispatcher cancels {contradicted}, which Li Wei has just handed over, out of reach."),
+            &format!(
+                "Meanwhile the dispatcher cancels {contradicted}, which Li Wei has just handed over, out of reach."
+            ),
             &format!("与此同时，调度员取消了{contradicted}，而李伟在无信号处刚刚交付了它。"),
         );
         let cancel = json!({ "step": "cancelled", "reason": "店家来电取消 the shop called", "note": MADE_UP });
@@ -231,7 +243,8 @@ impl<'a> Story<'a> {
         self.firm.act(&mut self.judge, &self.firm.hub, "/records", &body)?;
         self.deliver(ZHANG_MIN, zhang_min)?;
         self.turn()?;
-        self.stage.tell("The shops count what Zhang Min brought; one thing is missing.", "门店清点张敏送来的货，少了一件。");
+        self.stage
+            .tell("The shops count what Zhang Min brought; one thing is missing.", "门店清点张敏送来的货，少了一件。");
         let delivered: Vec<_> = self.first_run(ZHANG_MIN);
         for shop in SHOPS {
             let for_shop = delivered.iter().find(|number| self.is_for(number, MEMBERS[shop].1)).cloned();
@@ -251,10 +264,14 @@ impl<'a> Story<'a> {
         self.deliver(LI_WEI, last)?;
         self.members[LI_WEI].node.pull_battery();
         self.tally.power_losses += 1;
-        self.stage.tell("Right after a ✓, Li Wei's battery dies (SIGKILL).", "刚显示✓，李伟的手机就断电了（SIGKILL）。");
+        self.stage
+            .tell("Right after a ✓, Li Wei's battery dies (SIGKILL).", "刚显示✓，李伟的手机就断电了（SIGKILL）。");
         self.turn()?;
         self.members[LI_WEI].node.start(&["--quic", "127.0.0.1:0"])?;
-        self.stage.tell("Power is back, signal is not. Nothing is lost; he goes on.", "重新开机，仍无信号。记录一条不少，继续工作。");
+        self.stage.tell(
+            "Power is back, signal is not. Nothing is lost; he goes on.",
+            "重新开机，仍无信号。记录一条不少，继续工作。",
+        );
         self.deliver(LI_WEI, afterwards)?;
         self.turn()
     }
@@ -302,7 +319,9 @@ impl<'a> Story<'a> {
             self.turn()?;
             let history = self.firm.hub.api()?.get(&format!("/shipments/{number}/history"))?;
             let rows = history.as_array().cloned().unwrap_or_default();
-            let signed = rows.iter().find(|row| row["step"] == "signed" && edits.iter().any(|edit| row["edit"] == edit.as_str()));
+            let signed = rows
+                .iter()
+                .find(|row| row["step"] == "signed" && edits.iter().any(|edit| row["edit"] == edit.as_str()));
             let body = json!({
                 "shipment": number, "by": DISPATCHER, "settle": edits, "uphold": signed.map(|row| &row["edit"]),
                 "note": "店家已收货 the shop has the goods",

@@ -66,7 +66,9 @@ impl Core {
             step.overlay.batch.put(keys::number(&view.number, &document), Vec::new());
         }
         let twins = numbered(step, &view.number)?.into_iter().filter(|twin| *twin != document).collect::<Vec<_>>();
-        for twin in twins.iter().filter(|twin| !before.twins.contains(twin)) {
+        // Those that have become twins, and those that are none any more.
+        let come = twins.iter().filter(|twin| !before.twins.contains(twin));
+        for twin in come.chain(before.twins.iter().filter(|twin| !twins.contains(twin))) {
             self.mark_stale(step, twin)?;
         }
         let summary = Summary {
