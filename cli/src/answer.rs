@@ -159,4 +159,6 @@ pub(crate) struct SheetRow {
     pub(crate) recorded_by: String,
     pub(crate) at: String,
     pub(crate) exceptions: String,
+    #[serde(default)]
+    pub(crate) exceptions_zh: String,
 }

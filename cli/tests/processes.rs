@@ -141,6 +141,9 @@ fn a_second_serve_is_refused() {
     let pid = office.firm.hub.pid().expect("it runs");
     let error = office.firm.hub.creel(&["serve"]).expect_err("the folder is held").to_string();
     assert!(error.contains(&format!("process {pid}")), "{error}");
+    // Whoever starts it in the background finds the reason in its log.
+    let error = office.firm.device(HUB).start(&[]).expect_err("the folder is held").to_string();
+    assert!(error.contains("hub did not start") && error.contains("served by another creel"), "{error}");
     assert_eq!(office.hub("/status")["hub"], true);
 }
 

@@ -19,12 +19,21 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// The text that stands in `typ` and at the start of the external AAD.
+    /// The text at the start of the external AAD.
     pub fn name(self) -> &'static str {
         match self {
             Self::Edit => "creel/edit/1",
             Self::Genesis => "creel/genesis/1",
             Self::Roster => "creel/roster/1",
+        }
+    }
+
+    /// What stands in `typ`: a media type, as RFC 9596 asks.
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::Edit => "application/creel-edit-1",
+            Self::Genesis => "application/creel-genesis-1",
+            Self::Roster => "application/creel-roster-1",
         }
     }
 
@@ -35,7 +44,7 @@ impl Purpose {
         writer.unsigned(1);
         writer.signed(-8);
         writer.unsigned(16);
-        writer.text(self.name());
+        writer.text(self.media_type());
         writer.bytes
     }
 }

@@ -1,6 +1,6 @@
 //! A portable proof of delivery: everything somebody needs to check a record years later, without any node.
 //!
-//! It holds the organisation's genesis, the roster entry that enrolled the author, the entry the record names, the `Open`
+//! It holds the organisation's genesis, the roster entries that enrolled the authors, the entry the record names, the `Open`
 //! and the record, each a `COSE_Sign1` that any COSE library verifies. What it can't show is what is not in it: that the
 //! device was not revoked later, or the record not retracted; `creel show` on a node tells that.
 
@@ -8,7 +8,7 @@ use crate::cbor::{Bytes, CborError, Decode, Encode, cbor_map};
 use crate::edit::action::Action;
 use crate::edit::{Edit, EditError};
 use crate::id::{DeviceKey, Digest, EditId, OrganisationId};
-use crate::roster::{Change, Roster, RosterError, verify_entry};
+use crate::roster::{Change, Role, Roster, RosterError, verify_entry};
 use crate::shipment::effect::Effects;
 use crate::shipment::status::Status;
 use crate::shipment::{History, time};
@@ -33,6 +33,8 @@ cbor_map! {
         5 => open: Bytes,
         /// The record.
         6 => record: Bytes,
+        /// The roster entry that enrolled the `Open`'s author; absent if it is the enrolment.
+        7 => opener: Option<Bytes>,
     }
 }
 
@@ -95,6 +97,7 @@ pub fn export(history: &History, effects: &Effects, roster: &Roster) -> Result<V
     let open = &history.events()[effects.open.ok_or_else(nothing)?].edit;
     let lost = || "the roster kept here does not hold the record's author".to_owned();
     let member = roster.member(&record.statement.author).ok_or_else(lost)?;
+    let opener = roster.member(&open.statement.author).ok_or_else(lost)?;
     let named = roster.height_of(&record.statement.roster).ok_or_else(lost)?;
     let entry = |height| roster.entries(height).next().cloned().map(Bytes);
     let proof = Proof {
@@ -104,6 +107,7 @@ pub fn export(history: &History, effects: &Effects, roster: &Roster) -> Result<V
         named: (named != member.since).then(|| entry(named)).flatten(),
         open: Bytes(open.bytes.clone()),
         record: Bytes(record.bytes.clone()),
+        opener: (opener.since != member.since).then(|| entry(opener.since)).flatten(),
     };
     Ok(proof.to_cbor())
 }
@@ -119,27 +123,35 @@ pub fn verify(bytes: &[u8]) -> Result<Proven, ProofError> {
     let record = Edit::verify(&organisation, &proof.record.0)?;
     let open = Edit::verify(&organisation, &proof.open.0)?;
     let (enrolled, enrolment) = verify_entry(genesis, &organisation, &proof.enrolment.0)?;
+    // An entry that is there although it is the enrolment would make two proofs of one.
+    let other = |bytes: &Bytes| match verify_entry(genesis, &organisation, &bytes.0)? {
+        (id, _) if id == enrolled => Err(ProofError::Mismatch("an entry stands there twice")),
+        found => Ok(found),
+    };
+    let (named, height) = match &proof.named {
+        Some(named) => other(named).map(|(id, entry)| (id, entry.height))?,
+        None => (enrolled, enrolment.height),
+    };
+    let opener = proof.opener.as_ref().map(other).transpose()?;
+    check_opener(&open, opener.as_ref().map_or(&enrolment.change, |(_, entry)| &entry.change))?;
     let Change::Enrol(member) = enrolment.change else {
         return Err(ProofError::Mismatch("the enrolment is another kind of entry"));
     };
     if member.key != record.statement.author {
         return Err(ProofError::Mismatch("the enrolment is that of another device"));
     }
-    let (named, height) = match &proof.named {
-        Some(named) => verify_entry(genesis, &organisation, &named.0).map(|(id, entry)| (id, entry.height))?,
-        None => (enrolled, enrolment.height),
-    };
     if named != record.statement.roster || height < enrolment.height {
         return Err(ProofError::Mismatch("the record does not name the roster entry that is there"));
     }
     if open.document != record.document || open.statement.document_opened() != open.document {
         return Err(ProofError::Mismatch("the record speaks of another shipment"));
     }
-    let (Ok(Action::Open(opened)), Ok(Action::Record(recorded))) =
+    let (Ok(Action::Open(begun)), Ok(Action::Record(recorded))) =
         (Action::from_raw(&open.statement.action), Action::from_raw(&record.statement.action))
     else {
         return Err(ProofError::Mismatch("an edit is of another kind"));
     };
+    let number = begun.plan.number.filter(|number| !number.is_empty() && begun.kind == "shipment");
     Ok(Proven {
         organisation: genesis.organisation.clone(),
         organisation_id: organisation,
@@ -148,9 +160,23 @@ pub fn verify(bytes: &[u8]) -> Result<Proven, ProofError> {
         device: member.key,
         by: record.statement.by,
         at: time::rfc3339_at(record.statement.at),
-        number: opened.plan.number.unwrap_or_default(),
+        number: number.ok_or(ProofError::Mismatch("the shipment was opened without a number"))?,
         step: recorded.step,
         receiver: recorded.receiver,
         edit: record.id,
     })
+}
+
+/// The `Open` was made by a member who may open shipments: nobody else's word for a number is taken.
+fn check_opener(open: &Edit, enrolment: &Change) -> Result<(), ProofError> {
+    let Change::Enrol(opener) = enrolment else {
+        return Err(ProofError::Mismatch("the opener's entry is of another kind"));
+    };
+    if opener.key != open.statement.author {
+        return Err(ProofError::Mismatch("the opener's entry is that of another device"));
+    }
+    if !matches!(opener.role, Role::Admin | Role::Dispatcher) || !open.statement.after.is_empty() {
+        return Err(ProofError::Mismatch("the shipment was opened by somebody who may not"));
+    }
+    Ok(())
 }

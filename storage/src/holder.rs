@@ -62,6 +62,16 @@ impl Holder {
     }
 }
 
+impl Drop for Holder {
+    fn drop(&mut self) {
+        // Closing the file would not do: a child that another thread has just forked has a copy of it until it runs its
+        // own program, and with it the lock.
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(%error, "could not release the store's lock");
+        }
+    }
+}
+
 /// `<dir>.<ending>`, in the same parent directory.
 pub(crate) fn beside(dir: &Path, ending: &str) -> PathBuf {
     let mut name = dir.as_os_str().to_owned();

@@ -217,7 +217,7 @@ EDIT = table(
 )
 PROOF = table(
     k1=(text, True), k2=(byte_string(), True), k3=(byte_string(), True), k4=(byte_string(), False), k5=(byte_string(), True),
-    k6=(byte_string(), True),
+    k6=(byte_string(), True), k7=(byte_string(), False),
 )
 
 
@@ -233,7 +233,7 @@ class Statement:
             self.message = Sign1Message.decode(data)
         except Exception as error:  # pycose raises many kinds; each means that this is not a COSE_Sign1.
             raise Invalid(f"{purpose}: not a COSE_Sign1: {error}") from error
-        self.protected = encode({1: -8, 16: purpose})
+        self.protected = encode({1: -8, 16: "application/" + purpose.replace("/", "-")})
         payload, signature = self.message.payload, self.message.signature
         demand(type(payload) is bytes and type(signature) is bytes and len(signature) == 64, f"{purpose}: wrong parts")
         one_form = b"\xd2\x84" + encode(self.protected) + encode({}) + encode(payload) + encode(signature)
@@ -299,13 +299,17 @@ def verify(data):
     enrolment = Statement(proof[3], "creel/roster/1", ENTRY)
     named = Statement(proof[4], "creel/roster/1", ENTRY) if 4 in proof else enrolment
     opened, record = read_edit(proof[5]), read_edit(proof[6])
+    opener = Statement(proof[7], "creel/roster/1", ENTRY) if 7 in proof else enrolment
     # 3
     root, issuer = genesis.payload[2], genesis.payload[3]
     organisation = genesis.verify(root, b"")
     demand(1 <= len(genesis.payload[1].encode()) <= 128, "the organisation's name has not 1 to 128 bytes")
     # 4
-    enrolment.verify(issuer, organisation)
+    enrolled_id = enrolment.verify(issuer, organisation)
     named_id = named.verify(issuer, organisation)
+    opener_id = opener.verify(issuer, organisation)
+    demand(4 not in proof or named_id != enrolled_id, "named repeats the enrolment")
+    demand(7 not in proof or opener_id != enrolled_id, "opener repeats the enrolment")
     # 5
     kind, enrol = enrolment.payload[5]
     demand(kind == 1, "the enrolment is another kind of entry")
@@ -314,6 +318,9 @@ def verify(data):
     edit = record.verify(record.payload[2], organisation)
     # 7
     demand(enrol[1] == record.payload[2], "the enrolment is that of another device")
+    opener_kind, opener_enrol = opener.payload[5]
+    demand(opener_kind == 1 and opener_enrol[1] == opened.payload[2], "the opener's entry is that of another device")
+    demand(opener_enrol[2] in ("admin", "dispatcher"), "the opener may not open shipments")
     # 8
     demand(named_id == record.payload[5], "the record names another roster entry")
     demand(named.payload[2] >= enrolment.payload[2], "the record names an entry before the enrolment")
@@ -325,6 +332,8 @@ def verify(data):
     record_kind, record_version, record_body = record.payload[8]
     demand((open_kind, open_version, record_kind, record_version) == (1, 1, 3, 1), "an edit is of another kind")
     OPEN(open_body)
+    demand(not opened.payload.get(4, []) and open_body[1] == "shipment", "the Open does not open a shipment")
+    demand(open_body.get(3, {}).get(1, "") != "", "the Open gives no number")
     RECORD(record_body)
     return {
         "valid": True,

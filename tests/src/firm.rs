@@ -67,14 +67,7 @@ impl Firm {
     }
 
     /// An edit by `who`, whose clock shows `at`.
-    pub fn sign_at(
-        &self,
-        who: &str,
-        document: Option<DocumentId>,
-        after: &[EditId],
-        action: &Action,
-        at: u64,
-    ) -> Edit {
+    pub fn sign_at(&self, who: &str, document: Option<DocumentId>, after: &[EditId], action: &Action, at: u64) -> Edit {
         self.taps.set(self.taps.get() + 1);
         let mut tap = [0; 16];
         tap[..8].copy_from_slice(&self.taps.get().to_be_bytes());
@@ -88,7 +81,8 @@ impl Firm {
             at,
             action: action.to_raw(),
         };
-        Edit::sign(&self.roster.organisation(), document, statement, &key).expect("a test's edits are within the limits")
+        Edit::sign(&self.roster.organisation(), document, statement, &key)
+            .expect("a test's edits are within the limits")
     }
 
     /// An `Open` by the hub.
@@ -104,7 +98,14 @@ impl Firm {
     }
 
     /// A record of a step by `who`, with all the evidence that the step needs.
-    pub fn record(&self, who: &str, document: DocumentId, after: &[EditId], step: &str, receiver: Option<&str>) -> Edit {
+    pub fn record(
+        &self,
+        who: &str,
+        document: DocumentId,
+        after: &[EditId],
+        step: &str,
+        receiver: Option<&str>,
+    ) -> Edit {
         let step = self.workflow().step(step).expect("the test names a step of the firm's workflow");
         let record = with_evidence(step, receiver.unwrap_or("Wang"));
         self.sign(who, Some(document), after, &Action::Record(record))

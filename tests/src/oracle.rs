@@ -61,7 +61,8 @@ pub fn judge(edits: &[Edit], counting: &BTreeSet<EditId>, workflow: &Workflow) -
 
 /// Everything reachable over `after`.
 pub(crate) fn past(edits: &[Edit], of: EditId) -> BTreeSet<EditId> {
-    let after = |id: EditId| edits.iter().filter(move |edit| edit.id == id).flat_map(|edit| edit.statement.after.clone());
+    let after =
+        |id: EditId| edits.iter().filter(move |edit| edit.id == id).flat_map(|edit| edit.statement.after.clone());
     let mut past = BTreeSet::new();
     let mut next: Vec<EditId> = after(of).collect();
     while let Some(id) = next.pop() {
@@ -118,7 +119,8 @@ impl Oracle<'_> {
         match (one.outcome, other.outcome) {
             (None, _) | (_, None) => false,
             (Some(Outcome::Signed), Some(Outcome::Signed)) => {
-                let receivers: BTreeSet<&str> = first.receiver.iter().chain(&second.receiver).map(|name| name.trim()).collect();
+                let receivers: BTreeSet<&str> =
+                    first.receiver.iter().chain(&second.receiver).map(|name| name.trim()).collect();
                 receivers.len() == 2
             }
             (Some(one), Some(other)) => one != other,

@@ -1,10 +1,10 @@
 //! Bytes that come from outside: one encoding, no panic, and no byte that can be changed unseen.
 
+use creel_protocol::cbor::Bytes;
 use creel_protocol::cbor::{Decode as _, Encode as _, Reader, Writer};
 use creel_protocol::edit::action::{Action, LineCount, Measure, Place, PlanFields, Record, Say, Window};
 use creel_protocol::edit::{Edit, RawAction};
 use creel_protocol::id::{Digest, DocumentId, EditId, FileHash};
-use creel_protocol::cbor::Bytes;
 use creel_protocol::roster::invite::Invite;
 use creel_protocol::sync::Frame;
 use creel_protocol::sync::frame::{Heads, Hello, List, Listed, Summed};
@@ -107,9 +107,8 @@ fn action() -> impl Strategy<Value = RawAction> {
     );
     prop_oneof![
         record().prop_map(|record| Action::Record(record).to_raw()),
-        fields.prop_map(|fields| {
-            Action::Plan(creel_protocol::edit::action::Plan { fields, import: None }).to_raw()
-        }),
+        fields
+            .prop_map(|fields| { Action::Plan(creel_protocol::edit::action::Plan { fields, import: None }).to_raw() }),
         "\\PC{0,60}".prop_map(|text| Action::Say(Say { text }).to_raw()),
         ("\\PC{1,9}", any::<i64>()).prop_map(|(quantity, value)| {
             Action::Measure(Measure { quantity, value, unit: "°C".to_owned(), sensor: None }).to_raw()
@@ -157,10 +156,12 @@ fn frame() -> impl Strategy<Value = Frame> {
         ids().prop_map(Frame::Ack),
         (any::<u64>(), digest()).prop_map(|(count, digest)| Frame::Prove(Summed { count, digest })),
         Just(Frame::Differs),
-        (proptest::collection::vec((any::<[u8; 16]>(), digest()), 0..20), any::<bool>()).prop_map(|(documents, last)| {
-            let listed = |(document, heads)| Listed { document: DocumentId(document), heads };
-            Frame::List(List { documents: documents.into_iter().map(listed).collect(), last })
-        }),
+        (proptest::collection::vec((any::<[u8; 16]>(), digest()), 0..20), any::<bool>()).prop_map(
+            |(documents, last)| {
+                let listed = |(document, heads)| Listed { document: DocumentId(document), heads };
+                Frame::List(List { documents: documents.into_iter().map(listed).collect(), last })
+            }
+        ),
         (any::<[u8; 16]>(), ids(), any::<bool>()).prop_map(|(document, heads, ask)| Frame::Heads(Heads {
             document: DocumentId(document),
             heads,

@@ -87,8 +87,23 @@ fn libraries_stay_in_their_crates() {
 #[test]
 fn the_engine_is_pure() {
     let forbidden = [
-        "std::fs", "std::net", "std::io", "std::thread", "std::time", "std::env", "std::process", "Instant::", "SystemTime",
-        "Timestamp::now", "Zoned::now", "getrandom", "rand::", "tokio", "println!", "eprintln!", "thread_local!",
+        "std::fs",
+        "std::net",
+        "std::io",
+        "std::thread",
+        "std::time",
+        "std::env",
+        "std::process",
+        "Instant::",
+        "SystemTime",
+        "Timestamp::now",
+        "Zoned::now",
+        "getrandom",
+        "rand::",
+        "tokio",
+        "println!",
+        "eprintln!",
+        "thread_local!",
     ];
     for path in sources(&root().join("protocol/src")) {
         let text = fs::read_to_string(&path).expect("a source is readable");

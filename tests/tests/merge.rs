@@ -1,5 +1,6 @@
 //! The same edits, in whatever order and in whatever pieces they come, are the same shipment.
 
+use creel_protocol::cbor::Decode as _;
 use creel_protocol::core::io::{Input, Now, Output, Query, Reply, Shown};
 use creel_protocol::core::{Core, Identity, joined, keys};
 use creel_protocol::edit::Edit;
@@ -9,7 +10,6 @@ use creel_protocol::store::Store as _;
 use creel_protocol::sync::Frame;
 use creel_protocol::sync::frame::{Hello, VERSION};
 use creel_storage::{Engine as _, MemoryEngine};
-use creel_protocol::cbor::Decode as _;
 use creel_tests::firm::{Firm, key_of};
 use data_encoding::HEXLOWER;
 use proptest::prelude::*;
@@ -46,8 +46,7 @@ fn history(firm: &Firm, shipments: usize, steps: &[[u8; 4]]) -> Vec<Edit> {
             }
             2 => firm.sign(who, Some(open.document), &after, &Action::Say(Say { text: format!("{base}") })),
             3 => {
-                let measure =
-                    Measure { quantity: "t".to_owned(), value: hour, unit: "°C".to_owned(), sensor: None };
+                let measure = Measure { quantity: "t".to_owned(), value: hour, unit: "°C".to_owned(), sensor: None };
                 firm.sign(who, Some(open.document), &after, &Action::Measure(measure))
             }
             4 if !records.is_empty() => firm.retract(who, open.document, &after, records[base % records.len()]),

@@ -88,7 +88,8 @@ fn signed_against_cancelled() {
 
     // The shop's count supersedes the signature it knew of; it excludes the cancellation as well.
     let received = story.record("west-lake", &[signed], "received", "");
-    let both: &[(ExceptionKind, &[EditId])] = &[(Contradiction, &[signed, cancelled]), (Contradiction, &[received, cancelled])];
+    let both: &[(ExceptionKind, &[EditId])] =
+        &[(Contradiction, &[signed, cancelled]), (Contradiction, &[received, cancelled])];
     story.check("received", both);
 
     story.resolve("dirk", &[received, cancelled], &[cancelled], None);

@@ -55,7 +55,8 @@ fn told(firm: &Firm, first: Recorded<'_>, second: Recorded<'_>, knowing: bool) -
     let mut edits = vec![open.clone()];
     let mut base = open.id;
     if first.needs(Evidence::Measure) || second.needs(Evidence::Measure) {
-        let measure = Measure { quantity: "temperature".to_owned(), value: 4_000, unit: "°C".to_owned(), sensor: None };
+        let measure =
+            Measure { quantity: "temperature".to_owned(), value: 4_000, unit: "°C".to_owned(), sensor: None };
         let measured = firm.sign("pia", Some(document), &[base], &Action::Measure(measure));
         base = measured.id;
         edits.push(measured);
@@ -71,8 +72,6 @@ fn told(firm: &Firm, first: Recorded<'_>, second: Recorded<'_>, knowing: bool) -
         let arrived: Vec<Edit> = order.iter().map(|place| edits[*place].clone()).collect();
         assert_eq!(firm.status(&arrived), (expected.view.status.clone(), expected.view.exceptions.len()), "{order:?}");
     });
-    let backwards: Vec<Edit> = edits.iter().rev().cloned().collect();
-    assert_eq!(firm.render(&backwards).view_hash, expected.view_hash);
     let view = &expected.view;
     assert!(view.timeline.iter().all(|entry| entry.counted), "{} and {}: {view:?}", first.name(), second.name());
     for exception in &view.exceptions {

@@ -293,6 +293,7 @@ impl World {
             named: Some(Bytes(self.entry("entry-publish").clone())),
             open: Bytes(self.edit("edit-open").bytes.clone()),
             record: Bytes(self.edit("edit-record").bytes.clone()),
+            opener: Some(Bytes(self.entry("entry-enrol-hub").clone())),
         }
     }
 

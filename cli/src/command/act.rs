@@ -42,7 +42,7 @@ impl Acting {
         match first {
             Err(error) if error.is::<Broken>() => node.post(path, &tap, body).with_context(|| {
                 format!(
-                    "whether it was recorded is not known: run the same command with --tap {tap}, which records it once"
+                    "whether it was recorded is not known (run the same command with --tap {tap}, which records it once)"
                 )
             }),
             answer => answer,

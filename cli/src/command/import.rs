@@ -107,7 +107,10 @@ fn send(node: &Client, orders: &[Order], dry_run: bool, report: &mut Report) -> 
             let broke_off = error.is::<Broken>();
             let (done, all) = (part.start, orders.len());
             error.context(if broke_off || done > 0 {
-                format!("the import broke off after {done} of {all} orders; running the same import again is safe: what is in already stays unchanged")
+                format!(
+                    "the import broke off after {done} of {all} orders (running the same import again is safe: what is in \
+                     already stays as it is)"
+                )
             } else {
                 "nothing was imported".to_owned()
             })

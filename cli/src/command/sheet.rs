@@ -50,7 +50,9 @@ const COLUMNS: [Column; 19] = [
     column("Received by", "签收人", 16, |row, _| Value::Text(row.receiver.clone())),
     column("Recorded by", "记录人", 18, |row, _| Value::Text(row.recorded_by.clone())),
     column("At", "时间", 17, |row, _| Value::Moment(row.at.clone())),
-    column("Exceptions", "异常", 40, |row, _| Value::Text(row.exceptions.clone())),
+    column("Exceptions", "异常", 40, |row, language| {
+        Value::Text(if language == Language::Zh { row.exceptions_zh.clone() } else { row.exceptions.clone() })
+    }),
 ];
 
 const fn column(en: &'static str, zh: &'static str, width: u8, value: fn(&SheetRow, Language) -> Value) -> Column {

@@ -182,3 +182,39 @@ fn look(api: &Api, number: &str) -> Result<Seen> {
         contradictions: contradicting.flat_map(edits_of).filter_map(|edit| edit.as_str().map(str::to_owned)).collect(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(view: &str, edits: &[(&str, bool, bool)]) -> Seen {
+        let edits = edits.iter().map(|(edit, counts, at_hub)| ((*edit).to_owned(), (*counts, *at_hub))).collect();
+        Seen { edits_hash: "e".to_owned(), view_hash: view.to_owned(), edits, contradictions: Vec::new() }
+    }
+
+    /// A judge who can't say no is none: each thing that may be wrong with a shipment is found, and nothing else.
+    #[test]
+    fn every_fault_is_found() {
+        let made = Acknowledged { edit: "a".to_owned(), number: "M1".to_owned(), node: "li-wei".to_owned() };
+        let good = [("a", true, true)];
+        let marked = || seen("v", &good);
+        let unmarked = || seen("v", &[("a", true, false)]);
+        let cases = [
+            ("nothing", marked(), Some(marked()), None),
+            ("the hub marks nothing ✓✓", unmarked(), Some(marked()), None),
+            ("views differ", marked(), Some(seen("w", &good)), Some("not the same")),
+            ("the hub lacks it", seen("v", &[]), Some(marked()), Some("missing at hub")),
+            ("its author lacks it", marked(), Some(seen("v", &[])), Some("missing at li-wei")),
+            ("it is void", seen("v", &[("a", false, true)]), Some(marked()), Some("does not count at hub")),
+            ("no ✓✓ at its author", marked(), Some(unmarked()), Some("not marked")),
+            ("a node without it", marked(), None, Some("is not at li-wei")),
+        ];
+        for (what, hub, driver, expected) in cases {
+            let mut verdict = Verdict { shipments: 1, acknowledged: 1, ..Verdict::default() };
+            verdict.weigh("M1", &[(HUB, Ok(hub)), ("li-wei", driver.context("404"))], &[&made]);
+            assert_eq!(verdict.is_good(), expected.is_none(), "{what}: {:?}", verdict.wrong);
+            let found = expected.is_none_or(|expected| verdict.wrong.iter().any(|wrong| wrong.contains(expected)));
+            assert!(found, "{what}: {:?}", verdict.wrong);
+        }
+    }
+}

@@ -256,13 +256,12 @@ impl Carrier {
             tokio::select! {
                 _ = &mut stopped => return,
                 received = front.recv_from(&mut buffer) => match received {
-                    Ok((length, from)) => self.from_client(from, buffer[..length].to_vec()),
+                    Ok((length, from)) => self.take_up(from, &buffer[..length]),
                     // Some systems report here that an earlier datagram found nobody.
                     Err(_) => tokio::time::sleep(REST).await,
                 },
                 Some((client, bytes)) = self.answers.recv() => {
-                    let front = Arc::clone(&self.front);
-                    self.send(DOWN, bytes, front, client);
+                    self.send(DOWN, &bytes, &front, client);
                 }
                 () = tokio::time::sleep_until(due.unwrap_or_else(tokio::time::Instant::now)), if due.is_some() => {
                     self.deliver().await;
@@ -271,10 +270,10 @@ impl Carrier {
         }
     }
 
-    fn from_client(&mut self, from: SocketAddr, bytes: Vec<u8>) {
+    fn take_up(&mut self, from: SocketAddr, bytes: &[u8]) {
         let target = *lock(&self.shared.target);
         match self.client(from, target) {
-            Ok(socket) => self.send(UP, bytes, socket, target),
+            Ok(socket) => self.send(UP, bytes, &socket, target),
             Err(error) => tracing::warn!("the relay has no socket for another client: {error}"),
         }
     }
@@ -300,7 +299,7 @@ impl Carrier {
     }
 
     /// Puts a datagram on its way, or loses it.
-    fn send(&mut self, way: usize, bytes: Vec<u8>, socket: Arc<UdpSocket>, to: SocketAddr) {
+    fn send(&mut self, way: usize, bytes: &[u8], socket: &Arc<UdpSocket>, to: SocketAddr) {
         let conditions = *lock(&self.shared.ways[way].conditions);
         let lost = self.shared.cut.load(Ordering::SeqCst) || self.happens(conditions.loss_ppm);
         if lost || self.under_way_bytes + bytes.len() > UNDER_WAY_BYTES_MAX {
@@ -321,7 +320,7 @@ impl Carrier {
         for _ in 0..copies {
             self.number += 1;
             self.under_way_bytes += bytes.len();
-            let (bytes, socket) = (bytes.clone(), Arc::clone(&socket));
+            let (bytes, socket) = (bytes.to_vec(), Arc::clone(socket));
             self.under_way.push(Reverse(UnderWay { due, number: self.number, way, bytes, socket, to }));
         }
     }

@@ -1,14 +1,14 @@
 use super::*;
 use std::net::UdpSocket as Socket;
 
-/// A target that answers every datagram with itself, until it is told to end.
-fn echo() -> SocketAddr {
+/// A target that answers every datagram with itself and its own mark. It ends with the test program.
+fn echo(mark: &'static str) -> SocketAddr {
     let socket = Socket::bind("127.0.0.1:0").expect("a socket");
     let address = socket.local_addr().expect("it is bound");
     std::thread::spawn(move || {
         let mut buffer = [0; 2_000];
         while let Ok((length, from)) = socket.recv_from(&mut buffer) {
-            if &buffer[..length] == b"end" || socket.send_to(&buffer[..length], from).is_err() {
+            if socket.send_to(&[&buffer[..length], mark.as_bytes()].concat(), from).is_err() {
                 return;
             }
         }
@@ -32,7 +32,7 @@ fn take(socket: &Socket) -> Vec<u8> {
 /// What clients send comes back to each of them, and is counted both ways.
 #[test]
 fn carries_for_several_clients() {
-    let relay = Relay::start(echo(), 1).expect("a relay");
+    let relay = Relay::start(echo(""), 1).expect("a relay");
     let clients = [client(&relay), client(&relay), client(&relay)];
     for (count, client) in clients.iter().enumerate() {
         client.send(format!("client {count}").as_bytes()).expect("sent");
@@ -47,7 +47,7 @@ fn carries_for_several_clients() {
 /// A cut loses what is sent and what is under way, and nothing after it was joined.
 #[test]
 fn a_cut_loses_all() {
-    let relay = Relay::start(echo(), 1).expect("a relay");
+    let relay = Relay::start(echo(""), 1).expect("a relay");
     let client = client(&relay);
     relay.cut(true);
     client.send(b"lost").expect("sent");
@@ -64,7 +64,7 @@ fn a_cut_loses_all() {
 /// Duplicates and late datagrams come, and nothing comes that was not sent.
 #[test]
 fn duplicates_and_reorders() {
-    let relay = Relay::start(echo(), 3).expect("a relay");
+    let relay = Relay::start(echo(""), 3).expect("a relay");
     let bad = Conditions { delay_ms: 2, duplicate_ppm: 1_000_000, reorder_ppm: 300_000, ..Conditions::default() };
     relay.set(bad, Conditions::default());
     let client = client(&relay);
@@ -81,13 +81,13 @@ fn duplicates_and_reorders() {
 /// It leads to where the target is now, and ends when it is dropped.
 #[test]
 fn follows_its_target_and_ends() {
-    let (first, second) = (echo(), echo());
-    let relay = Relay::start(first, 1).expect("a relay");
+    let relay = Relay::start(echo(" here"), 1).expect("a relay");
     let client = client(&relay);
-    client.send(b"end").expect("sent");
-    relay.lead_to(second);
-    client.send(b"again").expect("sent");
-    assert_eq!(take(&client), b"again");
+    client.send(b"one").expect("sent");
+    assert_eq!(take(&client), b"one here");
+    relay.lead_to(echo(" there"));
+    client.send(b"two").expect("sent");
+    assert_eq!(take(&client), b"two there");
     let address = relay.address();
     drop(relay);
     Socket::bind(address).expect("the relay's address is free again");

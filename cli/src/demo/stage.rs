@@ -129,16 +129,13 @@ impl Stage {
             return;
         }
         let lines: Vec<String> = glimpses.iter().map(|glimpse| self.line(glimpse)).collect();
-        match &self.live {
-            Some((_, bars)) => {
-                // The first line is left empty, between the story and the participants.
-                bars.iter().skip(1).zip(&lines).for_each(|(bar, line)| bar.set_message(line.clone()));
-            }
-            None => {
-                let changed = lines.iter().enumerate().filter(|(at, line)| self.shown.get(*at) != Some(*line));
-                changed.for_each(|(_, line)| self.print(&format!("    {line}")));
-                self.shown.clone_from(&lines);
-            }
+        if let Some((_, bars)) = &self.live {
+            // The first line is left empty, between the story and the participants.
+            bars.iter().skip(1).zip(&lines).for_each(|(bar, line)| bar.set_message(line.clone()));
+        } else {
+            let changed = lines.iter().enumerate().filter(|(at, line)| self.shown.get(*at) != Some(*line));
+            changed.for_each(|(_, line)| self.print(&format!("    {line}")));
+            self.shown = lines;
         }
         self.drawn = Instant::now();
     }

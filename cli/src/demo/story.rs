@@ -212,11 +212,8 @@ impl<'a> Story<'a> {
     }
 
     fn drawn_signature(&mut self) -> String {
-        let mut path = "M10 60".to_owned();
-        for x in 1..24 {
-            let y = 20 + self.random.below(60);
-            path.push_str(&format!(" L{} {y}", 10 + x * 8));
-        }
+        let strokes: Vec<_> = (1..24).map(|x| format!(" L{} {}", 10 + x * 8, 20 + self.random.below(60))).collect();
+        let path = format!("M10 60{}", strokes.concat());
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 210 100\"><path d=\"{path}\" fill=\"none\" stroke=\"black\"/></svg>"
         )

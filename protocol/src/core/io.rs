@@ -514,6 +514,8 @@ pub struct SheetRow {
     pub at: String,
     /// What people have to look at.
     pub exceptions: String,
+    /// 需要处理的异常。
+    pub exceptions_zh: String,
 }
 
 /// An answer.

@@ -10,8 +10,9 @@ use crate::id::{DeviceKey, DocumentId, EditId};
 use crate::planted::{self, Bug};
 use crate::roster::{Roster, RosterError};
 use crate::store::{Store, StoreError};
-use crate::sync::frame::{Hello, Listed, VERSION, heads_digest};
+use crate::sync::frame::{Heads, Hello, Listed, VERSION, heads_digest};
 use crate::sync::{Frame, Holding, JournalEntry, Scope, Session};
+use std::collections::BTreeSet;
 
 /// What a session sees of the node: what is durable, and the roster.
 struct Held<'a, S> {
@@ -230,8 +231,9 @@ impl Core {
         edits: Vec<Edit>,
     ) -> Result<(), StoreError> {
         let mut ids = Vec::with_capacity(edits.len());
+        let mut lacking = BTreeSet::new();
         for edit in edits {
-            let id = edit.id;
+            let (id, document) = (edit.id, edit.document);
             let admission = self.admit_received(step, now, peer, edit)?;
             if admission.0 == Admission::Admitted
                 && let Some(session) = self.sessions.get_mut(&session)
@@ -243,10 +245,11 @@ impl Core {
                     ids.push(id);
                     self.release_acks(step, &beside);
                 }
-                (Admission::Waits, _) => {}
+                (Admission::Waits, _) => drop(lacking.insert(document)),
                 (Admission::Refused(why), _) => self.refuse(step, peer, format!("edit {}: {why}", id.short())),
             }
         }
+        self.ask_for(step, session, lacking)?;
         if planted::is(Bug::SkippedAck) {
             ids.retain(|id| !id.0[0].is_multiple_of(4));
         }
@@ -255,6 +258,27 @@ impl Core {
         } else if !ids.is_empty() {
             // The acknowledgement waits for the commit, also of edits that were held: they may not be durable yet.
             step.releases.push(Release::Ack(session, ids));
+        }
+        Ok(())
+    }
+
+    /// The peer sent edits that stand on others it takes us to have, as we had told it before we were restored from a backup:
+    /// by our heads it finds what to send again.
+    fn ask_for<S: Store>(
+        &self,
+        step: &mut Step<'_, S>,
+        id: SessionId,
+        lacking: BTreeSet<DocumentId>,
+    ) -> Result<(), StoreError> {
+        let Some(session) = self.sessions.get(&id) else { return Ok(()) };
+        for document in lacking {
+            let shown = match &session.scope {
+                Scope::All => true,
+                Scope::Party(party) => step.overlay.get(&keys::party(party, &document))?.is_some(),
+            };
+            let heads = if shown { keys::read(&step.overlay, &keys::heads(&document))? } else { None };
+            let heads = heads.unwrap_or_default();
+            step.outputs.push(Output::Send { session: id, frame: Frame::Heads(Heads { document, heads, ask: false }) });
         }
         Ok(())
     }

@@ -106,7 +106,8 @@ fn rows(render: &Render, settled: &Settled, recorded_by: &str) -> Vec<SheetRow> 
     let empty = vec![Value::Object(serde_json::Map::new())];
     let lines = view.plan.get("lines").and_then(Value::as_array).unwrap_or(&empty);
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
-    let exceptions: Vec<_> = view.exceptions.iter().map(|exception| exception.text.clone()).collect();
+    let (exceptions, exceptions_zh): (Vec<_>, Vec<_>) =
+        view.exceptions.iter().map(|exception| (exception.text.clone(), exception.text_zh.clone())).unzip();
     lines
         .iter()
         .enumerate()
@@ -141,6 +142,7 @@ fn rows(render: &Render, settled: &Settled, recorded_by: &str) -> Vec<SheetRow> 
                 recorded_by: recorded_by.to_owned(),
                 at: settled.at.map(time::rfc3339).unwrap_or_default(),
                 exceptions: exceptions.join(" "),
+                exceptions_zh: exceptions_zh.join(" "),
             }
         })
         .collect()

@@ -325,9 +325,6 @@ impl Roster {
 
     /// Takes the next entry. One that is held already changes nothing and is told by `false`.
     pub fn append(&mut self, bytes: &[u8]) -> Result<bool, RosterError> {
-        if bytes.len() > ENTRY_BYTES_MAX {
-            return Err(RosterError::Limit("size"));
-        }
         let (id, entry) = verify_entry(&self.genesis, &self.organisation, bytes)?;
         if self.heights.contains_key(&id) {
             return Ok(false);
@@ -335,7 +332,6 @@ impl Roster {
         if entry.term != 0 || entry.height != self.height() + 1 || entry.previous != self.head {
             return Err(RosterError::NotNext { height: entry.height, have: self.height() });
         }
-        check_change(&entry.change)?;
         match entry.change {
             Change::Enrol(Enrol { key, role, party, name }) => {
                 // The first enrolment of a key stands; only SetRole changes it.
@@ -420,22 +416,31 @@ pub fn verify_entry(
     organisation: &OrganisationId,
     bytes: &[u8],
 ) -> Result<(EntryId, Entry), RosterError> {
+    if bytes.len() > ENTRY_BYTES_MAX {
+        return Err(RosterError::Limit("size"));
+    }
     let sign1 = Sign1::parse(bytes, Purpose::Roster)?;
     let entry = Entry::from_cbor(sign1.payload)?;
     let id = EntryId(sign1.verify(Purpose::Roster, &organisation.0, &genesis.issuer.0)?);
+    check_change(&entry.change)?;
     Ok((id, entry))
 }
 
-/// A party such as `shop:west-lake`: a kind in lower-case ASCII letters, a colon, then letters, digits, hyphens and dots.
+/// A party such as `shop:west-lake`: a kind in lower-case ASCII letters, a colon, then lower-case ASCII letters, digits,
+/// hyphens, dots and anything beyond ASCII that is no control character. No table of Unicode is asked: every build of every
+/// node must give the same answer.
 pub fn is_party_name(text: &str) -> bool {
     text.len() <= NAME_BYTES_MAX
         && text.split_once(':').is_some_and(|(kind, name)| {
             !kind.is_empty()
                 && kind.bytes().all(|byte| byte.is_ascii_lowercase())
                 && !name.is_empty()
-                && name
-                    .chars()
-                    .all(|letter| letter.is_alphanumeric() && !letter.is_uppercase() || letter == '-' || letter == '.')
+                && name.chars().all(|letter| {
+                    letter.is_ascii_lowercase()
+                        || letter.is_ascii_digit()
+                        || "-.".contains(letter)
+                        || letter >= '\u{a0}'
+                })
         })
 }
 

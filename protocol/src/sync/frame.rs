@@ -189,7 +189,9 @@ impl Frame {
             4 => Self::Ack(Vec::decode(&mut reader)?),
             5 => Self::Prove(Summed::decode(&mut reader)?),
             6 => {
-                reader.boolean()?;
+                if !reader.boolean()? {
+                    return Err(CborError::Range.into());
+                }
                 Self::Differs
             }
             7 => Self::List(List::decode(&mut reader)?),

@@ -45,6 +45,9 @@ impl Encode for JournalEntry {
 impl Decode for JournalEntry {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, CborError> {
         let items = reader.array()?;
+        if items != 2 && items != 3 {
+            return Err(CborError::Type);
+        }
         let document = DocumentId::decode(reader)?;
         if items == 2
             && let Ok(party) = reader.clone().text()

@@ -73,6 +73,11 @@ fn a_torn_record_ends_the_log() {
     fs::write(&path, bytes).expect("written");
     let (mut log, batches) = open(dir.path(), &Mark::first());
     assert_eq!(batches, [batch(b"a", &[1; 600])]);
+    let unchecked = Guards { check_records: false, ..Guards::default() };
+    let Read::Whole(_, batches) = Log::open(dir.path(), &Mark::first(), unchecked).expect("readable") else {
+        panic!("nothing is missing")
+    };
+    assert_eq!(batches.len(), 2, "without the check half a record would be taken");
     append(&mut log, &batch(b"c", b"3"));
     assert_eq!(open(dir.path(), &Mark::first()).1, [batch(b"a", &[1; 600]), batch(b"c", b"3")]);
 }

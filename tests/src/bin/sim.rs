@@ -83,6 +83,8 @@ fn main() -> ExitCode {
             }
         }
     }
-    println!("seeds {from}..{to}: {failures} failures; {edits} edits, {frames} frames, {faults} faults, {exceptions} exceptions shown");
+    println!(
+        "seeds {from}..{to}: {failures} failures; {edits} edits, {frames} frames, {faults} faults, {exceptions} exceptions shown"
+    );
     if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -60,7 +60,8 @@ impl World {
     /// The records among them, which a resolve or a retraction could name; in the order of a random walk.
     fn records_at(&mut self, at: usize, document: &DocumentId) -> Vec<EditId> {
         let edits = self.edits_at(at, document);
-        let records = edits.iter().filter(|edit| matches!(Action::from_raw(&edit.statement.action), Ok(Action::Record(_))));
+        let records =
+            edits.iter().filter(|edit| matches!(Action::from_raw(&edit.statement.action), Ok(Action::Record(_))));
         let mut records: Vec<EditId> = records.map(|edit| edit.id).collect();
         for place in (1..records.len()).rev() {
             let other = self.rng.below(place + 1);
@@ -86,7 +87,8 @@ impl World {
             25..=31 => Act::Say { shipment, text: format!("message {}", self.rng.any() % 1_000) },
             32..=38 => {
                 let value = i64::try_from(self.rng.between(0, 9_000)).unwrap_or_default();
-                let measure = Measure { quantity: "temperature".to_owned(), value, unit: "°C".to_owned(), sensor: None };
+                let measure =
+                    Measure { quantity: "temperature".to_owned(), value, unit: "°C".to_owned(), sensor: None };
                 Act::Measure { shipments: vec![shipment], measure }
             }
             39..=48 if planner || dice < 41 => {
@@ -120,7 +122,8 @@ impl World {
         let number = format!("SO-{}", self.rng.between(1, 9));
         let mut fields = self.fields();
         fields.number = None;
-        let line = Line { line: "1".to_owned(), quantity: Some(12_000), name: Some("float".to_owned()), ..Line::default() };
+        let line =
+            Line { line: "1".to_owned(), quantity: Some(12_000), name: Some("float".to_owned()), ..Line::default() };
         let order = Order { number, row: 1, fields, lines: vec![line] };
         Act::Import { orders: vec![order], dry_run: self.rng.percent(5) }
     }

@@ -10,7 +10,7 @@ use creel_protocol::edit::{Edit, RawAction, Statement};
 use creel_protocol::id::{DeviceKey, Digest, DocumentId, EditId, EntryId, OrganisationId, Tap};
 use creel_protocol::roster::{Change, Enrol, Role, Roster};
 use creel_protocol::sync::Frame;
-use creel_protocol::sync::frame::{Heads, Hello, Listed, List, Summed, VERSION};
+use creel_protocol::sync::frame::{Heads, Hello, List, Listed, Summed, VERSION};
 use ed25519_dalek::SigningKey;
 
 impl World {
@@ -171,7 +171,8 @@ impl World {
         let heads: Vec<EditId> =
             keys::read(&self.nodes[at].engine, &keys::heads(&document)).ok().flatten().unwrap_or_default();
         let records = self.edits_at(at, &document);
-        let others = records.iter().find(|edit| matches!(Action::from_raw(&edit.statement.action), Ok(Action::Record(_))));
+        let others =
+            records.iter().find(|edit| matches!(Action::from_raw(&edit.statement.action), Ok(Action::Record(_))));
         let others = others.map_or(EditId([1; 32]), |edit| edit.id);
         let mallorys = PlanFields { driver: Some("driver:mallory".to_owned()), ..PlanFields::default() };
         let record = |step: &str| Action::Record(Record { step: step.to_owned(), ..Record::default() }).to_raw();
@@ -206,13 +207,9 @@ impl World {
 
 /// An entry that follows the roster's last in everything but its signature.
 fn forged_entry(roster: &Roster, change: Change) -> Vec<u8> {
-    let entry = creel_protocol::roster::Entry {
-        term: 0,
-        height: roster.height() + 1,
-        previous: roster.head(),
-        at: 0,
-        change,
-    };
+    let entry =
+        creel_protocol::roster::Entry { term: 0, height: roster.height() + 1, previous: roster.head(), at: 0, change };
     let key = key_of("mallory");
-    creel_protocol::cose::sign(creel_protocol::cose::Purpose::Roster, &roster.organisation().0, &entry.to_cbor(), &key).0
+    creel_protocol::cose::sign(creel_protocol::cose::Purpose::Roster, &roster.organisation().0, &entry.to_cbor(), &key)
+        .0
 }

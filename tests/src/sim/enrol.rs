@@ -57,14 +57,7 @@ impl World {
         self.feed(0, Input::Redeem { request, device, exporter, redeem });
     }
 
-    pub(super) fn welcomed(
-        &mut self,
-        at: usize,
-        secret: &[u8],
-        exporter: &[u8; 32],
-        welcome: &Welcome,
-        lost: bool,
-    ) {
+    pub(super) fn welcomed(&mut self, at: usize, secret: &[u8], exporter: &[u8; 32], welcome: &Welcome, lost: bool) {
         let hub_height = u64::try_from(welcome.entries.len()).unwrap_or_default() - 1;
         if self.nodes[0].unsynced.contains(&creel_protocol::core::keys::roster(hub_height)) {
             self.fail("the hub welcomes a device before that is durable".to_owned());

@@ -95,7 +95,8 @@ impl World {
                 disk
             })
             .collect();
-        let there = |id: &EditId| disks.iter().any(|disk| disk.get(&keys::arrival(id)).is_ok_and(|found| found.is_some()));
+        let there =
+            |id: &EditId| disks.iter().any(|disk| disk.get(&keys::arrival(id)).is_ok_and(|found| found.is_some()));
         let gone: Vec<EditId> = self.acknowledged.iter().copied().filter(|id| !there(id)).collect();
         self.destroyed.extend(gone);
     }

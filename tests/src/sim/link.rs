@@ -24,7 +24,10 @@ pub(super) struct Link {
 impl World {
     /// One node dials another.
     pub(super) fn dial(&mut self, from: usize, to: usize) {
-        if self.nodes[from].core.is_none() || self.nodes[to].core.is_none() || self.nodes[from].key() == self.nodes[to].key() {
+        if self.nodes[from].core.is_none()
+            || self.nodes[to].core.is_none()
+            || self.nodes[from].key() == self.nodes[to].key()
+        {
             return;
         }
         let delay_ms = self.rng.between(1, self.link_ms);
@@ -70,7 +73,8 @@ impl World {
     pub(super) fn deliver(&mut self, id: LinkId, end: usize, bytes: &[u8]) {
         let Some(link) = self.links.get(&id).filter(|link| link.passes && link.open[end]) else { return };
         let (node, session) = (link.nodes[end], link.sessions[end]);
-        let note = format!("link {id}: {} hears {}", self.nodes[node].name, blake3::hash(bytes).to_hex().split_at(12).0);
+        let note =
+            format!("link {id}: {} hears {}", self.nodes[node].name, blake3::hash(bytes).to_hex().split_at(12).0);
         self.note(&note);
         match Frame::decode(bytes, &self.organisation) {
             Ok((frame, refused)) if refused.is_empty() => {

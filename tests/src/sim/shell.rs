@@ -3,13 +3,13 @@
 //! it is checked.
 
 use super::world::{Event, Request, Seen, World};
+use creel_protocol::cbor::Encode;
 use creel_protocol::core::io::{Input, Now, Output, Refusal, Reply, RequestId, SessionId};
 use creel_protocol::core::{Core, keys};
 use creel_protocol::edit::Edit;
 use creel_protocol::edit::action::Action;
 use creel_protocol::id::{DeviceKey, DocumentId, EditId};
 use creel_protocol::roster::Role;
-use creel_protocol::cbor::Encode;
 use creel_protocol::store::Batch;
 use creel_protocol::sync::Frame;
 use creel_protocol::sync::frame::FRAME_BYTES_MAX;
@@ -128,9 +128,10 @@ impl World {
             self.fail(format!("a node keeps edit {}, which it must refuse", edit.id.short()));
         }
         let statement = &edit.statement;
-        let planner = self.nodes.iter().any(|node| {
-            node.key() == statement.author && matches!(node.role, Role::Admin | Role::Dispatcher)
-        });
+        let planner = self
+            .nodes
+            .iter()
+            .any(|node| node.key() == statement.author && matches!(node.role, Role::Admin | Role::Dispatcher));
         let fields = match Action::from_raw(&statement.action) {
             Ok(Action::Open(open)) => Some(open.plan),
             Ok(Action::Plan(plan)) => Some(plan.fields),
@@ -296,7 +297,8 @@ impl World {
         match reply {
             Ok(Reply::Made(made)) => {
                 let edits: Vec<EditId> = made.iter().map(|made| made.edit).collect();
-                let note = format!("{name} is told ✓ {}", edits.iter().map(EditId::short).collect::<Vec<_>>().join(" "));
+                let note =
+                    format!("{name} is told ✓ {}", edits.iter().map(EditId::short).collect::<Vec<_>>().join(" "));
                 self.note(&note);
                 for edit in &edits {
                     if self.volatile(at, edit) {

@@ -228,7 +228,11 @@ impl World {
         let mut hands: Vec<_> = cast.to_vec();
         // The dispatcher and one driver and shop come first most often; the others are drawn.
         while hands.len() > count {
-            let leave = if self.rng.percent(80) && hands.len() > 3 { 3 + self.rng.below(hands.len() - 3) } else { self.rng.below(hands.len()) };
+            let leave = if self.rng.percent(80) && hands.len() > 3 {
+                3 + self.rng.below(hands.len() - 3)
+            } else {
+                self.rng.below(hands.len())
+            };
             hands.remove(leave);
         }
         hands.push(("mallory", Role::Driver, Some("driver:mallory")));

@@ -49,8 +49,7 @@ fn firm() -> Result<Firm> {
     let drivers: Vec<_> = (0..DRIVERS).map(|number| key(10 + number)).collect();
     for (number, driver) in drivers.iter().enumerate() {
         // A dispatcher's device, so that it may open the shipments that it then records.
-        let enrol =
-            Enrol { key: public(driver), role: Role::Admin, party: None, name: format!("device {number}") };
+        let enrol = Enrol { key: public(driver), role: Role::Admin, party: None, name: format!("device {number}") };
         let entry = roster.write(Change::Enrol(enrol), 1, &key(2))?;
         roster.append(&entry)?;
         batch.put(creel_protocol::core::keys::roster(roster.height()), entry);
@@ -134,11 +133,17 @@ fn check_alone(firm: &Firm, days: &[Vec<Vec<u8>>]) -> Result<(usize, f64)> {
             .iter()
             .map(|frames| {
                 scope.spawn(move || {
-                    frames.iter().map(|frame| edits_in(frame, &organisation).map(|edits| edits.len())).sum::<Result<usize>>()
+                    frames
+                        .iter()
+                        .map(|frame| edits_in(frame, &organisation).map(|edits| edits.len()))
+                        .sum::<Result<usize>>()
                 })
             })
             .collect();
-        threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow::anyhow!("a thread broke off"))?).sum::<Result<usize>>()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().map_err(|_| anyhow::anyhow!("a thread broke off"))?)
+            .sum::<Result<usize>>()
     })?;
     Ok((checked, began.elapsed().as_secs_f64()))
 }
@@ -220,7 +225,7 @@ fn ingest(firm: &Firm, days: &[Vec<Vec<u8>>]) -> Result<(usize, f64)> {
 }
 
 /// Prints both rates and their ratio, round by round.
-pub fn run() -> Result<()> {
+pub(crate) fn run() -> Result<()> {
     let firm = firm()?;
     let days: Vec<_> =
         firm.drivers.iter().enumerate().map(|(number, driver)| day(&firm, driver, number)).collect::<Result<_>>()?;
@@ -243,7 +248,7 @@ pub fn run() -> Result<()> {
 }
 
 /// A folder on the disk that the build uses: the system's temporary folder may lie in memory.
-pub fn target_folder() -> std::path::PathBuf {
+pub(crate) fn target_folder() -> std::path::PathBuf {
     let beside = std::env::current_exe().ok().and_then(|exe| exe.parent().map(std::path::Path::to_owned));
     beside.unwrap_or_else(std::env::temp_dir)
 }

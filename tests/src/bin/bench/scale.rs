@@ -47,14 +47,15 @@ impl Node {
         let _ = fs::remove_file(folder.join("http-address"));
         let began = Instant::now();
         let log = fs::File::create(folder.with_extension("log"))?;
-        let child = creel(folder)?
-            .args(["serve", "--quic", "127.0.0.1:0"])
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()?;
+        let child =
+            creel(folder)?.args(["serve", "--quic", "127.0.0.1:0"]).stdout(Stdio::null()).stderr(log).spawn()?;
         let node = Self { child, folder: folder.to_owned() };
         while ask(folder, &["status"]).is_err() {
-            ensure!(began.elapsed() < PATIENCE, "the node did not start: see {}", folder.with_extension("log").display());
+            ensure!(
+                began.elapsed() < PATIENCE,
+                "the node did not start: see {}",
+                folder.with_extension("log").display()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
         Ok((node, began.elapsed()))
@@ -82,14 +83,44 @@ impl Node {
     }
 }
 
+const MAPPING: &str = r#"
+[order]
+number = "number"
+consignee = "consignee"
+address = "address"
+window = { date = "day" }
+
+[order.parties]
+shop = "shop"
+
+[[line]]
+line = "line"
+sku = "sku"
+name = "name"
+quantity = "quantity"
+unit = "unit"
+"#;
+
+/// Made-up orders of two lines each.
+fn made_up_orders(count: usize) -> String {
+    let mut csv = "number,consignee,address,day,shop,line,sku,name,quantity,unit\n".to_owned();
+    for order in 0..count {
+        for (line, name) in [(1, "carbon rod 3.6 m"), (2, "float, balsa, 2 g")] {
+            let shop = order % 500;
+            let row = format!("B-{order:06},Made-up tackle shop {shop},{shop} Lake Road,2026-11-23,shop {shop}");
+            csv += &format!("{row},{line},SKU-{line},\"{name}\",12,pcs\n");
+        }
+    }
+    csv
+}
+
 /// Prints what was measured, a line each.
-pub fn run(count: usize) -> Result<()> {
+pub(crate) fn run(count: usize) -> Result<()> {
     let temporary = tempfile::tempdir_in(target_folder())?;
     let (hub, device) = (temporary.path().join("hub"), temporary.path().join("device"));
-    let orders = temporary.path().join("orders.csv");
-    let day = creel::demo::day::made_up_day(1, count, "2026-11-23");
-    fs::write(&orders, creel::demo::day::to_csv(&day))?;
-    let mapping = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/mappings/tackle.toml");
+    let (orders, mapping) = (temporary.path().join("orders.csv"), temporary.path().join("map.toml"));
+    fs::write(&orders, made_up_orders(count))?;
+    fs::write(&mapping, MAPPING)?;
 
     ask(&hub, &["init", "--org", "bench"])?;
     let (node, _) = Node::start(&hub)?;
