@@ -3,6 +3,7 @@
 #![cfg(feature = "planted")]
 
 use creel_protocol::planted::{Bug, plant};
+use creel_tests::firm::Firm;
 use creel_tests::sim;
 
 /// Seeds within which each planted bug must show.
@@ -24,4 +25,23 @@ fn every_planted_bug_is_caught() {
         }
     }
     assert!(escaped.is_empty(), "not caught within {SEEDS} seeds: {escaped:?}");
+    equal_edits_hide_no_view();
+}
+
+/// Promise 6: the two hashes tell a lost edit from a wrong view. Equal edits give equal views; a bug in the view breaks the
+/// view's hash and not the edits'.
+fn equal_edits_hide_no_view() {
+    let firm = Firm::following("standard");
+    let open = firm.open("SO-1");
+    let (document, base) = (open.document, [open.id]);
+    let picked = firm.record("pia", document, &base, "picked", None);
+    let signed = firm.record("li-wei", document, &base, "signed", None);
+    let [one, other] = [[&open, &picked, &signed], [&open, &signed, &picked]].map(|edits| edits.map(Clone::clone));
+    for (bug, same) in [(None, true), (Some(Bug::ViewByArrival), false)] {
+        plant(bug);
+        let (one, other) = (firm.render(&one), firm.render(&other));
+        plant(None);
+        assert_eq!(one.edits_hash, other.edits_hash);
+        assert_eq!(one.view_hash == other.view_hash, same, "{bug:?}");
+    }
 }

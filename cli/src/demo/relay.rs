@@ -332,12 +332,19 @@ impl Carrier {
             let Some(Reverse(next)) = self.under_way.pop() else { return };
             self.under_way_bytes -= next.bytes.len();
             let way = &self.shared.ways[next.way];
-            // A receiver that is gone loses it, as on any road.
-            if self.shared.cut.load(Ordering::SeqCst) || next.socket.send_to(&next.bytes, next.to).await.is_err() {
+            if self.shared.cut.load(Ordering::SeqCst) {
                 way.lost.fetch_add(1, Ordering::Relaxed);
-            } else {
-                way.datagrams.fetch_add(1, Ordering::Relaxed);
-                way.bytes.fetch_add(next.bytes.len() as u64, Ordering::Relaxed);
+                continue;
+            }
+            // Counted before it goes, so that whoever has it finds it counted.
+            let length = next.bytes.len() as u64;
+            way.datagrams.fetch_add(1, Ordering::Relaxed);
+            way.bytes.fetch_add(length, Ordering::Relaxed);
+            if next.socket.send_to(&next.bytes, next.to).await.is_err() {
+                // A receiver that is gone loses it, as on any road.
+                way.datagrams.fetch_sub(1, Ordering::Relaxed);
+                way.bytes.fetch_sub(length, Ordering::Relaxed);
+                way.lost.fetch_add(1, Ordering::Relaxed);
             }
         }
     }

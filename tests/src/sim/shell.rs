@@ -307,6 +307,7 @@ impl World {
                     self.acknowledged.insert(*edit);
                 }
                 self.refused_taps.remove(&tap);
+                self.tapped.insert(tap);
                 let before = self.made.insert((at, tap), edits.clone());
                 if before.is_some_and(|before| before != edits) {
                     self.fail(format!("{name}: one tap made two edits"));
@@ -317,7 +318,7 @@ impl World {
             Err(why) => {
                 let note = format!("{name} is refused: {why}");
                 self.note(&note);
-                if !self.made.contains_key(&(at, tap)) {
+                if !self.tapped.contains(&tap) {
                     self.refused_taps.insert(tap);
                 }
             }

@@ -143,6 +143,8 @@ pub(super) struct World {
     /// What a tap made, by device and tap; and taps that were refused.
     pub(super) made: BTreeMap<(usize, Tap), Vec<EditId>>,
     pub(super) refused_taps: BTreeSet<Tap>,
+    /// Taps that ever made an edit, also on a device that was set back and forgot.
+    pub(super) tapped: BTreeSet<Tap>,
     /// Edits that were crafted to be void; and such as no node may ever keep.
     pub(super) void: BTreeSet<EditId>,
     pub(super) poison: BTreeSet<EditId>,
@@ -194,6 +196,7 @@ impl World {
             destroyed: BTreeSet::new(),
             made: BTreeMap::new(),
             refused_taps: BTreeSet::new(),
+            tapped: BTreeSet::new(),
             void: BTreeSet::new(),
             poison: BTreeSet::new(),
             secrets: BTreeMap::new(),
