@@ -59,8 +59,41 @@ pub fn judge(edits: &[Edit], counting: &BTreeSet<EditId>, workflow: &Workflow) -
     oracle.find()
 }
 
+/// The windows that stand in a plan: what was set by somebody, and by nobody who knew of that set otherwise.
+pub fn windows(edits: &[Edit], counting: &BTreeSet<EditId>) -> BTreeSet<String> {
+    let pasts: BTreeMap<EditId, BTreeSet<EditId>> = edits.iter().map(|edit| (edit.id, past(edits, edit.id))).collect();
+    let mut writes: Vec<(EditId, String)> = edits
+        .iter()
+        .filter(|edit| counting.contains(&edit.id))
+        .filter_map(|edit| {
+            let window = match Action::from_raw(&edit.statement.action) {
+                Ok(Action::Open(open)) => open.plan.window,
+                Ok(Action::Plan(plan)) => plan.fields.window,
+                _ => None,
+            }?;
+            Some((edit.id, creel_protocol::shipment::time::window(window)))
+        })
+        .collect();
+    // Whoever knew more stands behind.
+    writes.sort_by_key(|(edit, _)| pasts[edit].len());
+    let standing = |changes: &[(EditId, String)], known: &dyn Fn(EditId) -> bool| -> BTreeSet<String> {
+        let known: Vec<_> = changes.iter().filter(|(edit, _)| known(*edit)).collect();
+        let stands = |edit: EditId| !known.iter().any(|(later, _)| pasts[later].contains(&edit));
+        known.iter().filter(|(edit, _)| stands(*edit)).map(|(_, window)| window.clone()).collect()
+    };
+    let mut changes: Vec<(EditId, String)> = Vec::new();
+    for (edit, window) in writes {
+        let seen = standing(&changes, &|other| pasts[&edit].contains(&other));
+        // To set what is there already is to change nothing.
+        if seen != BTreeSet::from([window.clone()]) {
+            changes.push((edit, window));
+        }
+    }
+    standing(&changes, &|_| true)
+}
+
 /// Everything reachable over `after`.
-pub(crate) fn past(edits: &[Edit], of: EditId) -> BTreeSet<EditId> {
+fn past(edits: &[Edit], of: EditId) -> BTreeSet<EditId> {
     let after =
         |id: EditId| edits.iter().filter(move |edit| edit.id == id).flat_map(|edit| edit.statement.after.clone());
     let mut past = BTreeSet::new();

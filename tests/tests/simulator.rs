@@ -25,7 +25,7 @@ fn every_seed_converges() {
         let workers: Vec<_> = (0..2).map(|_| scope.spawn(worker)).collect();
         workers.into_iter().map(|worker| worker.join().expect("a worker does not panic")).collect()
     });
-    for failure in results.into_iter().filter_map(Result::err) {
+    if let Some(failure) = results.into_iter().find_map(Result::err) {
         let (seed, next) = (failure.seed, failure.seed + 1);
         panic!("{failure}\nreplay: cargo run --release -p creel-tests --bin sim -- --seeds {seed}..{next} --trace");
     }

@@ -26,7 +26,7 @@ impl World {
             let tap = Tap(self.rng.bytes());
             if self.rng.percent(20) {
                 let after = self.rng.between(0, 3_000);
-                self.plan(after, Event::Again { node: at, tap, act: act.clone() });
+                self.plan(after, Event::Again { node: at, tap, act: Box::new(act.clone()) });
             }
             self.act(at, tap, act);
         }
@@ -36,8 +36,8 @@ impl World {
         if self.nodes[at].core.is_none() {
             return;
         }
-        let note = format!("{} taps {}: {act:?}", self.nodes[at].name, tap.short());
-        self.note(&note.chars().take(200).collect::<String>());
+        let words = format!("{} taps {}: {act:?}", self.nodes[at].name, tap.short());
+        self.note(&words.chars().take(200).collect::<String>());
         let request = self.request(Request::Act { tap });
         let by = self.rng.percent(20).then(|| "Xiao Ming".to_owned());
         self.feed(at, Input::Act { request, tap, by, act });

@@ -37,8 +37,8 @@ impl World {
         }
         let roster = self.nodes[at].core.as_ref().map(|core| core.roster().clone());
         let Some(roster) = roster else { return };
-        let note = format!("mallory attacks {}", self.nodes[at].name);
-        self.note(&note);
+        let words = format!("mallory attacks {}", self.nodes[at].name);
+        self.note(&words);
         let hello = Hello {
             version: VERSION,
             organisation: roster.organisation(),

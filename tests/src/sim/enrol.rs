@@ -84,9 +84,9 @@ impl World {
             return Err("it is not in the roster it was sent".to_owned());
         }
         let node = &mut self.nodes[at];
-        let note = format!("{} joins at height {}", node.name, roster.height());
+        let words = format!("{} joins at height {}", node.name, roster.height());
         node.engine.apply(&joined(&roster)).and_then(|()| node.engine.sync()).map_err(|error| error.to_string())?;
-        self.note(&note);
+        self.note(&words);
         if self.nodes[at].name == "mallory" {
             // Mallory's device runs something else.
             self.nodes[at].life = 1;

@@ -33,8 +33,8 @@ impl World {
         self.stop(at);
         self.nodes[at].engine.crash();
         self.faults += 1;
-        let note = format!("{} loses power", self.nodes[at].name);
-        self.note(&note);
+        let words = format!("{} loses power", self.nodes[at].name);
+        self.note(&words);
         let after = self.rng.between(0, 2_000);
         self.plan(after, Event::Restart { node: at });
     }
@@ -77,8 +77,8 @@ impl World {
         (self.forked, self.faults) = (true, self.faults + 1);
         self.made.retain(|(node, _), _| *node != at);
         self.write_off();
-        let note = format!("{} is restored from a backup", self.nodes[at].name);
-        self.note(&note);
+        let words = format!("{} is restored from a backup", self.nodes[at].name);
+        self.note(&words);
         let after = self.rng.between(0, 2_000);
         self.plan(after, Event::Restart { node: at });
     }
@@ -112,8 +112,8 @@ impl World {
         let (name, role, party) = (format!("{}’", original.name), original.role, original.party.clone());
         let identity = Identity { device: original.identity.device.clone(), issuer: None };
         let planted = original.planted.clone();
-        let note = format!("{} is cloned", original.name);
-        self.note(&note);
+        let words = format!("{} is cloned", original.name);
+        self.note(&words);
         self.nodes[at].forgetful = true;
         let clone = self.add(&name, identity, role, party, disk);
         self.nodes[clone].forgetful = true;

@@ -4,7 +4,6 @@ use super::world::{Request, World};
 use creel_protocol::core::io::{Input, Query, Reply, Shown};
 use creel_protocol::core::keys;
 use creel_protocol::edit::Edit;
-use creel_protocol::edit::action::Action;
 use creel_protocol::id::{DocumentId, EditId};
 use creel_protocol::shipment::Render;
 use creel_protocol::store::Store as _;
@@ -174,17 +173,24 @@ impl World {
         if found.status != shown.view.status {
             return Err(format!("{document} is {} and should be {}", shown.view.status, found.status));
         }
-        let shows: BTreeSet<_> = shown
+        let raised: BTreeSet<_> = shown
             .view
             .exceptions
             .iter()
             .map(|exception| (exception.kind, exception.edits.iter().copied().collect::<BTreeSet<_>>()))
             .collect();
-        self.exceptions += shows.len();
-        if shows != found.exceptions {
-            return Err(format!("{document} shows the exceptions {shows:?} and should {:?}", found.exceptions));
+        self.exceptions += raised.len();
+        if raised != found.exceptions {
+            return Err(format!("{document} shows the exceptions {raised:?} and should {:?}", found.exceptions));
         }
-        self.judge_conflicts(&edits, &counted, shown)
+        // Promise 4: a window that two people changed without knowing of each other shows both values.
+        let standing = crate::oracle::windows(&edits, &counted).len();
+        let conflict = shown.view.conflicts.iter().find(|conflict| conflict.field == "window");
+        let told = conflict.map_or(usize::from(shown.view.plan.contains_key("window")), |conflict| {
+            let values: BTreeSet<_> = conflict.values.iter().map(|candidate| &candidate.value).collect();
+            values.len()
+        });
+        if told == standing { Ok(()) } else { Err(format!("{standing} windows stand and {told} are shown")) }
     }
 
     /// Promise 6: the view is the same in whatever order the edits come.
@@ -200,50 +206,6 @@ impl World {
             Ok(())
         } else {
             Err(format!("{document} looks different when its edits come in another order"))
-        }
-    }
-
-    /// Promise 4: a window that two people changed without knowing of each other shows both values.
-    fn judge_conflicts(&self, edits: &[Edit], counted: &BTreeSet<EditId>, shown: &Shown) -> Result<(), String> {
-        let pasts: BTreeMap<EditId, BTreeSet<EditId>> =
-            edits.iter().map(|edit| (edit.id, crate::oracle::past(edits, edit.id))).collect();
-        let mut writes: Vec<(EditId, String)> = edits
-            .iter()
-            .filter(|edit| counted.contains(&edit.id))
-            .filter_map(|edit| {
-                let window = match Action::from_raw(&edit.statement.action) {
-                    Ok(Action::Open(open)) => open.plan.window,
-                    Ok(Action::Plan(plan)) => plan.fields.window,
-                    _ => None,
-                }?;
-                Some((edit.id, creel_protocol::shipment::time::window(window)))
-            })
-            .collect();
-        writes.sort_by_key(|(edit, _)| pasts[edit].len());
-        // What stands among the writes that somebody knew: those that no other of them knew.
-        let standing = |writes: &[(EditId, String)], known: &dyn Fn(EditId) -> bool| -> BTreeSet<String> {
-            let known: Vec<_> = writes.iter().filter(|(edit, _)| known(*edit)).collect();
-            let stands = |edit: EditId| !known.iter().any(|(later, _)| pasts[later].contains(&edit));
-            known.iter().filter(|(edit, _)| stands(*edit)).map(|(_, window)| window.clone()).collect()
-        };
-        let mut changes: Vec<(EditId, String)> = Vec::new();
-        for (edit, window) in writes {
-            let seen = standing(&changes, &|other| pasts[&edit].contains(&other));
-            // To set what is there already is to change nothing.
-            if seen != BTreeSet::from([window.clone()]) {
-                changes.push((edit, window));
-            }
-        }
-        let standing = standing(&changes, &|_| true);
-        let conflict = shown.view.conflicts.iter().find(|conflict| conflict.field == "window");
-        let shows = conflict.map_or(usize::from(shown.view.plan.contains_key("window")), |conflict| {
-            let values: BTreeSet<_> = conflict.values.iter().map(|candidate| &candidate.value).collect();
-            values.len()
-        });
-        if shows == standing.len() {
-            Ok(())
-        } else {
-            Err(format!("{} windows stand and {shows} are shown", standing.len()))
         }
     }
 

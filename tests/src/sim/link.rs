@@ -40,8 +40,8 @@ impl World {
         self.plan(delay_ms, Event::Connected { link: id, end: 1 });
         self.plan(2 * delay_ms, Event::Connected { link: id, end: 0 });
         let (from, to) = (&self.nodes[from].name, &self.nodes[to].name);
-        let note = format!("link {id}: {from} dials {to}");
-        self.note(&note);
+        let words = format!("link {id}: {from} dials {to}");
+        self.note(&words);
     }
 
     pub(super) fn hear(&mut self, id: LinkId, end: usize) {
@@ -73,9 +73,9 @@ impl World {
     pub(super) fn deliver(&mut self, id: LinkId, end: usize, bytes: &[u8]) {
         let Some(link) = self.links.get(&id).filter(|link| link.passes && link.open[end]) else { return };
         let (node, session) = (link.nodes[end], link.sessions[end]);
-        let note =
+        let words =
             format!("link {id}: {} hears {}", self.nodes[node].name, blake3::hash(bytes).to_hex().split_at(12).0);
-        self.note(&note);
+        self.note(&words);
         match Frame::decode(bytes, &self.organisation) {
             Ok((frame, refused)) if refused.is_empty() => {
                 self.feed(node, Input::Received { session, frame, refused: Vec::new() });
@@ -88,8 +88,8 @@ impl World {
     pub(super) fn cut(&mut self, id: LinkId) {
         let Some(link) = self.links.get_mut(&id).filter(|link| link.passes) else { return };
         link.passes = false;
-        let note = format!("link {id} is cut");
-        self.note(&note);
+        let words = format!("link {id} is cut");
+        self.note(&words);
         for end in [0, 1] {
             let after = if self.rng.percent(30) { self.rng.between(0, 3_000) } else { self.rng.between(0, 100) };
             self.plan(after, Event::Lost { link: id, end });

@@ -30,8 +30,8 @@ impl World {
                 if let Some(batch) = batch {
                     self.apply(at, &batch);
                 }
-                let note = format!("{} starts", self.nodes[at].name);
-                self.note(&note);
+                let words = format!("{} starts", self.nodes[at].name);
+                self.note(&words);
                 self.afterwards(at);
             }
             Err(creel_protocol::core::OpenCoreError::Empty) => {}
@@ -82,8 +82,8 @@ impl World {
         node.engine.sync().expect("memory does not fail");
         node.unsynced.clear();
         let commits = std::mem::take(&mut node.commits);
-        let note = format!("{} has written {} commits", node.name, commits.len());
-        self.note(&note);
+        let words = format!("{} has written {} commits", node.name, commits.len());
+        self.note(&words);
         // The power may go when all is written and nobody was told.
         if !self.healing && self.rng.percent(1) {
             return self.crash(at);
@@ -195,8 +195,8 @@ impl World {
                 Frame::Heads(heads) => format!("heads of {} ({})", heads.document.short(), heads.heads.len()),
                 other => format!("{other:?}").chars().take(60).collect(),
             };
-            let note = format!("link {link}: {} says {kind}", self.nodes[at].name);
-            self.note(&note);
+            let words = format!("link {link}: {} says {kind}", self.nodes[at].name);
+            self.note(&words);
             self.send(link, end, bytes);
         }
     }
@@ -263,8 +263,8 @@ impl World {
             return;
         }
         let Some((link, end)) = self.nodes[at].sessions.remove(&session) else { return };
-        let note = format!("link {link}: {} hangs up: {why}", self.nodes[at].name);
-        self.note(&note);
+        let words = format!("link {link}: {} hangs up: {why}", self.nodes[at].name);
+        self.note(&words);
         if !why.contains("is not a member of this organisation") {
             self.fail(format!("{} hangs up on an honest peer: {why}", self.nodes[at].name));
         }
@@ -297,9 +297,9 @@ impl World {
         match reply {
             Ok(Reply::Made(made)) => {
                 let edits: Vec<EditId> = made.iter().map(|made| made.edit).collect();
-                let note =
+                let words =
                     format!("{name} is told ✓ {}", edits.iter().map(EditId::short).collect::<Vec<_>>().join(" "));
-                self.note(&note);
+                self.note(&words);
                 for edit in &edits {
                     if self.volatile(at, edit) {
                         self.fail(format!("{name} is told ✓ for edit {} before it is durable", edit.short()));
@@ -316,8 +316,8 @@ impl World {
             Ok(Reply::Imported(_)) => {}
             Ok(other) => self.fail(format!("an act was answered by {other:?}")),
             Err(why) => {
-                let note = format!("{name} is refused: {why}");
-                self.note(&note);
+                let words = format!("{name} is refused: {why}");
+                self.note(&words);
                 if !self.tapped.contains(&tap) {
                     self.refused_taps.insert(tap);
                 }

@@ -45,7 +45,7 @@ pub(super) enum Event {
     /// A device wants to become a member.
     Join { node: usize },
     /// Somebody taps again.
-    Again { node: usize, tap: Tap, act: Act },
+    Again { node: usize, tap: Tap, act: Box<Act> },
 }
 
 /// A device.
@@ -367,7 +367,7 @@ impl World {
             Event::Leave { node, session } => self.hostile_leaves(node, session),
             Event::Restart { node } => self.start(node),
             Event::Join { node } => self.join(node),
-            Event::Again { node, tap, act } => self.act(node, tap, act),
+            Event::Again { node, tap, act } => self.act(node, tap, *act),
             _ if self.healing => {}
             Event::Work => self.work(),
             Event::Network => self.network(),

@@ -103,15 +103,16 @@ unit = "unit"
 
 /// Made-up orders of two lines each.
 fn made_up_orders(count: usize) -> String {
-    let mut csv = "number,consignee,address,day,shop,line,sku,name,quantity,unit\n".to_owned();
-    for order in 0..count {
-        for (line, name) in [(1, "carbon rod 3.6 m"), (2, "float, balsa, 2 g")] {
+    let header = "number,consignee,address,day,shop,line,sku,name,quantity,unit\n".to_owned();
+    let goods = [(1, "carbon rod 3.6 m"), (2, "float, balsa, 2 g")];
+    let rows = (0..count).flat_map(|order| {
+        goods.map(|(line, name)| {
             let shop = order % 500;
             let row = format!("B-{order:06},Made-up tackle shop {shop},{shop} Lake Road,2026-11-23,shop {shop}");
-            csv += &format!("{row},{line},SKU-{line},\"{name}\",12,pcs\n");
-        }
-    }
-    csv
+            format!("{row},{line},SKU-{line},\"{name}\",12,pcs\n")
+        })
+    });
+    std::iter::once(header).chain(rows).collect()
 }
 
 /// Prints what was measured, a line each.
