@@ -62,13 +62,15 @@ impl Core {
         if before.number != view.number {
             if !before.number.is_empty() {
                 step.overlay.batch.remove(keys::number(&before.number, &document));
+                // Whoever still has the old number may have been told of this document meanwhile.
+                for left in numbered(step, &before.number)? {
+                    self.mark_stale(step, &left)?;
+                }
             }
             step.overlay.batch.put(keys::number(&view.number, &document), Vec::new());
         }
         let twins = numbered(step, &view.number)?.into_iter().filter(|twin| *twin != document).collect::<Vec<_>>();
-        // Those that have become twins, and those that are none any more.
-        let come = twins.iter().filter(|twin| !before.twins.contains(twin));
-        for twin in come.chain(before.twins.iter().filter(|twin| !twins.contains(twin))) {
+        for twin in twins.iter().filter(|twin| !before.twins.contains(twin)) {
             self.mark_stale(step, twin)?;
         }
         let summary = Summary {

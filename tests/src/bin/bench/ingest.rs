@@ -68,12 +68,17 @@ fn day(firm: &Firm, driver: &SigningKey, number: usize) -> Result<Vec<Vec<u8>>> 
         let mut tap = [0; 16];
         tap[..8].copy_from_slice(&u64::to_be_bytes(clock));
         let input = Input::Act { request: 0, tap: Tap(tap), by: None, act };
-        for output in core.step(engine, Now(clock), input) {
-            match output {
-                Output::Commit { batch, .. } => engine.apply(&batch)?,
-                Output::Reply { reply: Err(refusal), .. } => anyhow::bail!(refusal),
-                _ => {}
+        let mut next = Some(input);
+        while let Some(input) = next {
+            for output in core.step(engine, Now(clock), input) {
+                match output {
+                    Output::Commit { batch, .. } => engine.apply(&batch)?,
+                    Output::Reply { reply: Err(refusal), .. } => anyhow::bail!(refusal),
+                    _ => {}
+                }
             }
+            // An act that looks at summaries waits until they are made.
+            next = core.has_background_work().then_some(Input::Idle);
         }
         Ok(())
     };
