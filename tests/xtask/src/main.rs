@@ -93,7 +93,7 @@ fn test(quick: bool) -> Result<(), String> {
             "planted bugs",
             &mut cargo(&["test", "-p", "creel-tests", "--features", "planted", "--test", "planted"]),
         )?;
-        let simulator = ["run", "--release", "-p", "creel-tests", "--bin", "sim", "--", "--seeds", "0..1000"];
+        let simulator = ["run", "--release", "-p", "creel-tests", "--bin", "sim", "--", "--seeds", "0..300"];
         steps.run("simulator", &mut cargo(&simulator))?;
         interop(&mut steps)?;
         steps.run("demo", &mut cargo(&["run", "--release", "--", "demo", "--json"]))?;
