@@ -92,6 +92,9 @@ pub struct Core {
     journal_durable: u64,
     /// The newest roster entry that is durable, and its height: peers are told of no later one.
     roster_durable: (u64, EntryId),
+    /// The parties into whose scope a document comes by what is not durable yet, with the number of the journal entry that
+    /// says so: nobody is shown a document on the strength of an edit that a power cut takes.
+    widening: HashMap<DocumentId, Vec<(u64, String)>>,
     next_commit: CommitId,
     releases: HashMap<CommitId, Vec<Release>>,
     refused: u64,
@@ -125,6 +128,7 @@ impl Core {
             },
             journal_durable: journal_end,
             roster_durable,
+            widening: HashMap::new(),
             next_commit: 0,
             releases: HashMap::new(),
             refused: 0,
@@ -242,6 +246,15 @@ impl Core {
         step.overlay.batch = Batch::default();
         step.releases.clear();
         self.counters = step.before;
+        let end = self.counters.journal_end;
+        self.forget_widening(|seq| seq >= end);
+    }
+
+    fn forget_widening(&mut self, gone: impl Fn(u64) -> bool) {
+        self.widening.retain(|_, parties| {
+            parties.retain(|(seq, _)| !gone(*seq));
+            !parties.is_empty()
+        });
     }
 
     /// Hands out what the step wrote, and remembers what it releases.
@@ -270,6 +283,8 @@ impl Core {
                 Release::Changed(document) => step.outputs.push(Output::Changed(document)),
                 Release::Journal(end) => {
                     self.journal_durable = self.journal_durable.max(end);
+                    let durable = self.journal_durable;
+                    self.forget_widening(|seq| seq < durable);
                     pump = true;
                 }
                 Release::Waiting => step.outputs.push(Output::Waiting),

@@ -12,7 +12,7 @@ use crate::roster::{Roster, RosterError};
 use crate::store::{Store, StoreError};
 use crate::sync::frame::{Heads, Hello, Listed, VERSION, heads_digest};
 use crate::sync::{Frame, Holding, JournalEntry, Scope, Session};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// What a session sees of the node: what is durable, and the roster.
 struct Held<'a, S> {
@@ -20,6 +20,7 @@ struct Held<'a, S> {
     store: &'a S,
     journal_durable: u64,
     roster_durable: u64,
+    widening: &'a HashMap<DocumentId, Vec<(u64, String)>>,
 }
 
 impl<S: Store> Holding for Held<'_, S> {
@@ -40,7 +41,11 @@ impl<S: Store> Holding for Held<'_, S> {
     fn in_scope(&self, document: &DocumentId, scope: &Scope) -> Result<bool, StoreError> {
         match scope {
             Scope::All => Ok(true),
-            Scope::Party(party) => Ok(self.store.get(&keys::party(party, document))?.is_some()),
+            Scope::Party(party) => {
+                let widening = self.widening.get(document);
+                let durable = widening.is_none_or(|parties| parties.iter().all(|(_, other)| other != party));
+                Ok(durable && self.store.get(&keys::party(party, document))?.is_some())
+            }
         }
     }
 
@@ -165,6 +170,7 @@ impl Core {
             store: step.overlay.store,
             journal_durable: self.journal_durable,
             roster_durable: self.roster_durable.0,
+            widening: &self.widening,
         };
         let mut answers = Vec::new();
         match frame {
@@ -344,6 +350,7 @@ impl Core {
             store: step.overlay.store,
             journal_durable: self.journal_durable,
             roster_durable: self.roster_durable.0,
+            widening: &self.widening,
         };
         let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
         loop {

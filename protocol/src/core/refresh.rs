@@ -56,6 +56,7 @@ impl Core {
                 // The document comes into this party's scope: its devices are to be sent all of it.
                 parties.push(party.clone());
                 step.overlay.batch.put(keys::party(party, &document), Vec::new());
+                self.widening.entry(document).or_default().push((self.counters.journal_end, party.clone()));
                 self.journal(step, &JournalEntry::Widen { document, party: party.clone() });
             }
         }

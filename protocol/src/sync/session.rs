@@ -193,6 +193,10 @@ impl Session {
         }
         while drained && self.room() && edits.bytes < FRAME_BYTES_GOAL {
             let Some((document, known)) = self.repairs.pop_front() else { break };
+            // A list may name what comes into the scope just now; when it has come, all of it is sent.
+            if !holding.in_scope(&document, &self.scope)? {
+                continue;
+            }
             for edit in causal::beyond(causal::order(holding.edits(&document)?), &known) {
                 self.send(edit, None, &mut edits);
             }

@@ -65,13 +65,13 @@ impl World {
             let node = &self.nodes[*at];
             for (document, edits) in theirs {
                 let at_hub = hub.get(document).cloned().unwrap_or_default();
-                let scope = node.sees_all() || self.party_of(*document, node.party.as_deref());
+                let scope = node.sees_all() || self.party_of(*document, node.party.as_deref(), &at_hub);
                 let missing = at_hub.difference(edits).count();
                 let unknown = edits.difference(&at_hub).count();
                 if unknown > 0 {
                     return Err(format!("the hub lacks {unknown} edits of {document} that {} holds", node.name));
                 }
-                if missing > 0 && scope {
+                if missing > 0 && (node.sees_all() || self.in_scope(*document, node.party.as_deref())) {
                     return Err(format!("{} lacks {missing} edits of {document}", node.name));
                 }
                 if !scope && !node.planted.contains(document) {
@@ -88,9 +88,14 @@ impl World {
         Ok(())
     }
 
-    /// Whether somebody who may plan has ever named the party.
-    fn party_of(&self, document: DocumentId, party: Option<&str>) -> bool {
-        party.is_some_and(|party| self.named.get(&document).is_some_and(|named| named.contains(party)))
+    /// Whether somebody who may plan has named the party. A device that was set back may have forgotten that it did.
+    fn party_of(&self, document: DocumentId, party: Option<&str>, hub: &BTreeSet<EditId>) -> bool {
+        let named = |edits: &BTreeMap<EditId, BTreeSet<String>>| {
+            edits.iter().any(|(id, named)| {
+                party.is_some_and(|party| named.contains(party)) && (self.forked || hub.contains(id))
+            })
+        };
+        self.named.get(&document).is_some_and(named)
     }
 
     /// Whether what counts of the document, as the hub holds it, names the party.

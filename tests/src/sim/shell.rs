@@ -10,7 +10,7 @@ use creel_protocol::edit::Edit;
 use creel_protocol::edit::action::Action;
 use creel_protocol::id::{DeviceKey, DocumentId, EditId};
 use creel_protocol::roster::Role;
-use creel_protocol::store::Batch;
+use creel_protocol::store::{Batch, Store as _};
 use creel_protocol::sync::Frame;
 use creel_protocol::sync::frame::FRAME_BYTES_MAX;
 use creel_storage::Engine;
@@ -138,8 +138,8 @@ impl World {
             _ => None,
         };
         if let Some(fields) = fields.filter(|_| planner && !self.void.contains(&edit.id)) {
-            let named = self.named.entry(edit.document).or_default();
-            named.extend(fields.driver.into_iter().chain(fields.parties.into_values()));
+            let parties = fields.driver.into_iter().chain(fields.parties.into_values()).collect();
+            self.named.entry(edit.document).or_default().insert(edit.id, parties);
         }
         let seen = Seen { document: edit.document, author: statement.author, tap: statement.tap };
         self.seen.insert(edit.id, seen);
@@ -210,7 +210,7 @@ impl World {
                     if self.nodes[at].unsynced.contains(&keys::edit(&edit.document, &edit.id)) {
                         self.fail(format!("{name} sends edit {} before it is durable", edit.id.short()));
                     }
-                    self.check_scope(&name, peer, edit.document);
+                    self.check_scope(at, peer, edit.document);
                 }
             }
             Frame::Ack(ids) => {
@@ -240,14 +240,19 @@ impl World {
         }
     }
 
-    fn check_scope(&mut self, sender: &str, peer: DeviceKey, document: DocumentId) {
+    fn check_scope(&mut self, at: usize, peer: DeviceKey, document: DocumentId) {
         let Some(node) = self.nodes.iter().find(|node| node.key() == peer && !node.sees_all()) else { return };
         let party = node.party.clone().unwrap_or_default();
-        let named = self.named.get(&document).is_some_and(|parties| parties.contains(&party));
-        // What a device holds without being a party was put there by a hostile peer; it gives it to anybody who may see
-        // everything, and asks for none of it.
+        let sender = &self.nodes[at];
+        let durable = |id: &EditId| {
+            let key = keys::edit(&document, id);
+            !sender.unsynced.contains(&key) && sender.engine.get(&key).is_ok_and(|found| found.is_some())
+        };
+        let named = self.named.get(&document);
+        let named = named.is_some_and(|edits| edits.iter().any(|(id, named)| named.contains(&party) && durable(id)));
         if !named {
-            let what = format!("{sender} sends shipment {document} to {party}, which has nothing to do with it");
+            let name = &sender.name;
+            let what = format!("{name} sends shipment {document} to {party}, which has nothing to do with it");
             self.fail(what);
         }
     }

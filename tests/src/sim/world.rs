@@ -134,8 +134,8 @@ pub(super) struct World {
     pub(super) seen: BTreeMap<EditId, Seen>,
     /// Where roster entries stand, by their bytes' hash.
     pub(super) entries: BTreeMap<[u8; 32], u64>,
-    /// Parties that somebody who may plan has ever named, by document.
-    pub(super) named: BTreeMap<DocumentId, BTreeSet<String>>,
+    /// Parties that somebody who may plan has named, by document and edit.
+    pub(super) named: BTreeMap<DocumentId, BTreeMap<EditId, BTreeSet<String>>>,
     /// Edits that a person or a peer was told are durable.
     pub(super) acknowledged: BTreeSet<EditId>,
     /// Those of them whose every copy was destroyed since.
