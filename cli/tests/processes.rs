@@ -157,8 +157,7 @@ fn a_damaged_store_is_refilled() {
     }
     office.converge([&driver]);
     driver.node.pull_battery();
-    let store = driver.node.data.join("store");
-    let garbage = spoil(&store);
+    let garbage = spoil(&driver.node.data.join("store"), |_| true);
     driver.node.start(&["--quic", "127.0.0.1:0"]).expect("it starts with a damaged store");
     let aside = driver.node.set_aside().expect("it says where the damaged store lies").to_owned();
     assert_eq!(std::fs::read(aside.join("db")).expect("it lies there"), garbage, "what was set aside was changed");
@@ -169,12 +168,49 @@ fn a_damaged_store_is_refilled() {
     office.converge([&driver]);
 }
 
-/// Overwrites every file of a store with garbage of the same length; that of `db` is returned.
-fn spoil(store: &Path) -> Vec<u8> {
+/// What a driver recorded without signal survives a damaged store: its log has them, and the hub what they stand on.
+#[test]
+fn a_damaged_store_loses_no_record() {
+    let mut office = Office::open(18);
+    let (mut driver, numbers) = office.driver("li-wei", 18, 8);
+    // More than a log holds, so that it does not go back to the store's beginning.
+    let text = "鱼".repeat(4_000);
+    for act in 0..250 {
+        let message = json!({ "shipment": numbers[act % numbers.len()], "text": text });
+        office.firm.act(&mut office.judge, &driver.node, "/messages", &message).expect("it is said");
+    }
+    office.converge([&driver]);
+    driver.relay.cut(true);
+    for number in &numbers {
+        office.record(&driver, number, &json!({ "step": "picked_up" }));
+    }
+    let (tap, again) = (office.firm.tap(), json!({ "shipment": numbers[0], "text": "on the way" }));
+    let said = driver.node.api().and_then(|api| api.post("/messages", &tap, &again)).expect("it is said");
+    office.judge.note("li-wei", &said).expect("it names its edit");
+    driver.node.pull_battery();
+    spoil(&driver.node.data.join("store"), |file| file == "db");
+    driver.node.start(&["--quic", "127.0.0.1:0"]).expect("it starts with a damaged store");
+    assert!(driver.node.set_aside().is_some(), "the store was not found to be damaged");
+    driver.relay.cut(false);
+    let verdict = office.converge([&driver]);
+    assert_eq!(verdict.acknowledged, 259);
+    // The same tap is the same edit still.
+    let answer = driver.node.api().and_then(|api| api.post("/messages", &tap, &again)).expect("it was said");
+    assert_eq!(answer["edit"], said["edit"]);
+    // And with everything back, the next start has nothing left to save.
+    assert!(driver.node.stop().expect("it ends").success());
+    driver.node.start(&["--quic", "127.0.0.1:0"]).expect("it starts again");
+    let saved = driver.node.data.join("salvage.cbor");
+    eventually("what was saved to be in the store", LIMIT, || Ok((!saved.exists()).then_some(())))
+        .expect("it is there now");
+}
+
+/// Overwrites the files of a store that `which` names with garbage of the same length; that of `db` is returned.
+fn spoil(store: &Path, which: impl Fn(&str) -> bool) -> Vec<u8> {
     let mut random = Random::new(14);
     let mut of_db = Vec::new();
     for entry in store.read_dir().expect("a store is a folder").flatten() {
-        if entry.path().is_file() {
+        if entry.path().is_file() && which(&entry.file_name().to_string_lossy()) {
             let length = usize::try_from(entry.metadata().expect("it is there").len()).expect("it is small");
             let garbage: Vec<u8> =
                 (0..length.div_ceil(8)).flat_map(|_| random.next().to_le_bytes()).take(length).collect();

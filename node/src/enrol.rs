@@ -49,7 +49,7 @@ pub struct Joined {
 pub fn init(data: &Path, organisation: &str, workflow: &str) -> Result<Initialised, NodeError> {
     Workflow::parse(workflow)?;
     let folder = Folder::open(data)?;
-    let mut engine = folder.open_store(true)?.engine;
+    let mut engine = folder.open_store(None, true)?.engine;
     let mut identity = folder.identity_or_new()?;
     refuse_members(&folder, &engine, &identity)?;
     let (root, issuer) = (new_key()?, new_key()?);
@@ -85,7 +85,7 @@ fn refuse_members(folder: &Folder, engine: &SledEngine, identity: &core::Identit
 pub async fn join(data: &Path, invite: &str, hub: Option<&str>) -> Result<Joined, NodeError> {
     let invite = Invite::parse(invite)?;
     let folder = Folder::open(data)?;
-    let mut engine = folder.open_store(false)?.engine;
+    let mut engine = folder.open_store(None, false)?.engine;
     let identity = folder.identity_or_new()?;
     refuse_members(&folder, &engine, &identity)?;
     let addresses = hub.map_or_else(|| invite.addresses.clone(), |hub| vec![hub.to_owned()]);

@@ -22,6 +22,7 @@ const DEVICE_KEY_FILE: &str = "device.key";
 const ISSUER_KEY_FILE: &str = "issuer.key";
 const ROSTER_FILE: &str = "roster.cbor";
 const SETTINGS_FILE: &str = "node.toml";
+const SALVAGE_FILE: &str = "salvage.cbor";
 
 /// What a node remembers beside its store.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -61,9 +62,9 @@ impl Folder {
     }
 
     /// Opens the store. Only one process at a time can.
-    pub(crate) fn open_store(&self, hub: bool) -> Result<Opened, NodeError> {
-        let options = if hub { Options::hub() } else { Options::device() };
-        SledEngine::open(&self.store(), options).map_err(NodeError::open(&self.path))
+    pub(crate) fn open_store(&self, options: Option<Options>, hub: bool) -> Result<Opened, NodeError> {
+        let by_role = || if hub { Options::hub() } else { Options::device() };
+        SledEngine::open(&self.store(), options.unwrap_or_else(by_role)).map_err(NodeError::open(&self.path))
     }
 
     /// This device's keys, if it has any.
@@ -134,6 +135,25 @@ impl Folder {
             roster.append(&entry.0).map_err(|error| damaged(error.to_string()))?;
         }
         Ok(Some(roster))
+    }
+
+    /// Adds edits that were saved from a damaged store, which is not in this folder's store yet, to those of earlier ones.
+    pub(crate) fn keep_salvage(&self, edits: Vec<Bytes>) -> Result<(), NodeError> {
+        let mut all = self.salvage()?;
+        all.extend(edits);
+        self.write(SALVAGE_FILE, &all.to_cbor())
+    }
+
+    /// The edits that were saved from damaged stores and are not known to be in this folder's store.
+    pub(crate) fn salvage(&self) -> Result<Vec<Bytes>, NodeError> {
+        let path = self.path.join(SALVAGE_FILE);
+        let Some(bytes) = read_if_there(&path)? else { return Ok(Vec::new()) };
+        Vec::from_cbor(&bytes).map_err(|error| NodeError::Damaged { path, why: error.to_string() })
+    }
+
+    pub(crate) fn remove_salvage(&self) -> Result<(), NodeError> {
+        let path = self.path.join(SALVAGE_FILE);
+        fs::remove_file(&path).map_err(NodeError::file("remove", &path))
     }
 
     pub(crate) fn settings(&self) -> Result<Settings, NodeError> {

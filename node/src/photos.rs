@@ -14,16 +14,17 @@ pub(crate) const PHOTO_BYTES_MAX: usize = 20 * 1024 * 1024;
 pub(crate) fn keep(folder: &Folder, bytes: &[u8]) -> Result<FileHash, NodeError> {
     let hash = FileHash(*blake3::hash(bytes).as_bytes());
     let (directory, path) = (folder.photos(), path(folder, &hash));
-    if path.exists() {
-        return Ok(hash);
-    }
+    let there = matches!(load(folder, &hash), Ok(Some(_)));
     let written = || -> std::io::Result<()> {
-        fs::create_dir_all(&directory)?;
-        let part = directory.join(format!("{hash}.part"));
-        let mut file = File::create(&part)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&part, &path)?;
+        if !there {
+            fs::create_dir_all(&directory)?;
+            let part = directory.join(format!("{hash}.part"));
+            let mut file = File::create(&part)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&part, &path)?;
+        }
+        // Also for one that was there: whoever wrote it may have died before these.
         File::open(&directory)?.sync_all()?;
         File::open(folder.path())?.sync_all()
     };

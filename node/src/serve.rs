@@ -5,7 +5,9 @@ use crate::folder::Folder;
 use crate::link::{Contacts, Links, transport};
 use crate::shell::Shell;
 use crate::{http, tls};
+use creel_protocol::core::io::Reply;
 use creel_protocol::core::{self, Core, Identity, keys};
+use creel_protocol::edit::Edit;
 use creel_protocol::id::OrganisationId;
 use creel_protocol::store::Store;
 use creel_storage::{Engine, SledEngine};
@@ -30,6 +32,8 @@ pub struct ServeOptions {
     pub quic: Option<SocketAddr>,
     /// Where to listen for screens and commands: a loopback address. By default any port.
     pub http: Option<SocketAddr>,
+    /// How the store is kept. By default as suits the hub or a device.
+    pub store: Option<creel_storage::Options>,
 }
 
 /// A node that listens.
@@ -57,13 +61,17 @@ pub async fn serve(
 ) -> Result<(), NodeError> {
     let folder = Folder::open(&options.data)?;
     let Some(identity) = folder.identity()? else { return Err(NodeError::NoOrganisation(options.data)) };
-    let opened = folder.open_store(identity.issuer.is_some())?;
+    let opened = folder.open_store(options.store, identity.issuer.is_some())?;
     let mut engine = opened.engine;
     if let Some(aside) = &opened.set_aside {
         tracing::error!(
             "the store was damaged and is set aside in {}; a fresh one is filled again from the peers",
             aside.display()
         );
+        let saved = core::edits_in(&opened.salvaged);
+        if !saved.is_empty() {
+            folder.keep_salvage(saved)?;
+        }
     }
     let core = open_core(&folder, &mut engine, &identity)?;
     let known = Known::of(&core);
@@ -75,6 +83,8 @@ pub async fn serve(
     let quic = endpoint.local_addr().map_err(|source| NodeError::Listen { address: quic, flag: "--quic", source })?;
     let contacts = Contacts::default();
     let links = Links { shell: shell.clone(), organisation: known.organisation, contacts: Arc::clone(&contacts) };
+
+    tokio::spawn(salvage(shell.clone(), folder.clone(), known.organisation));
 
     let address = options.http.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let (listener, http) = http::listen(address).await?;
@@ -120,6 +130,30 @@ pub async fn serve(
     match result {
         Ok(result) => Ok(result?),
         Err(_) => Err(NodeError::System("the store's thread broke off; please report this".to_owned())),
+    }
+}
+
+/// Puts what was saved from a damaged store into the store that took its place. What stands on edits that only peers have
+/// is tried again at the next start, should it not have come until then.
+async fn salvage(shell: Shell, folder: Folder, organisation: OrganisationId) {
+    let saved = match folder.salvage() {
+        Ok(saved) if saved.is_empty() => return,
+        Ok(saved) => saved,
+        Err(error) => return tracing::error!("{error}"),
+    };
+    let edits: Vec<_> = saved.iter().filter_map(|bytes| Edit::verify(&organisation, &bytes.0).ok()).collect();
+    let count = edits.len();
+    match shell.salvage(edits).await {
+        Ok(Reply::Salvaged(0)) => {
+            tracing::info!("{count} edits that were saved from the damaged store are in the store again");
+            if let Err(error) = folder.remove_salvage() {
+                tracing::error!("{error}");
+            }
+        }
+        Ok(_) => {
+            tracing::info!("{count} edits were saved from the damaged store; some wait for what other devices have");
+        }
+        Err(error) => tracing::error!("the edits saved from the damaged store could not be taken: {error}"),
     }
 }
 

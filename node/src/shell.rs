@@ -8,6 +8,7 @@ use crate::folder::Folder;
 use crate::tls::Members;
 use creel_protocol::core::Core;
 use creel_protocol::core::io::{Act, Input, Now, Output, Query, Refusal, Reply, RequestId, SessionId};
+use creel_protocol::edit::Edit;
 use creel_protocol::id::{DeviceKey, DocumentId, Tap};
 use creel_protocol::store::StoreError;
 use creel_protocol::sync::Frame;
@@ -42,6 +43,7 @@ enum Message {
     Act { tap: Tap, by: Option<String>, act: Act, reply: Answer },
     Ask { query: Query, reply: Answer },
     Redeem { device: DeviceKey, exporter: [u8; 32], redeem: Redeem, reply: Answer },
+    Salvage { edits: Vec<Edit>, reply: Answer },
     Connected { session: SessionId, peer: DeviceKey, dialled: bool, out: mpsc::UnboundedSender<LinkOut> },
     Received { session: SessionId, frame: Frame, refused: Vec<String> },
     Disconnected { session: SessionId },
@@ -137,6 +139,11 @@ impl Shell {
     /// Enrols a device that proves an invite.
     pub(crate) async fn redeem(&self, device: DeviceKey, exporter: [u8; 32], redeem: Redeem) -> Result<Reply, Refusal> {
         self.request(|reply| Message::Redeem { device, exporter, redeem, reply }).await
+    }
+
+    /// Takes edits that were saved from a damaged store; answered when those that can be taken are durable.
+    pub(crate) async fn salvage(&self, edits: Vec<Edit>) -> Result<Reply, Refusal> {
+        self.request(|reply| Message::Salvage { edits, reply }).await
     }
 
     /// Tells of a connection; what is to be sent on it comes out of the receiver.
@@ -240,6 +247,7 @@ impl Thread {
             Message::Redeem { device, exporter, redeem, reply } => {
                 Input::Redeem { request: self.expect(reply), device, exporter, redeem }
             }
+            Message::Salvage { edits, reply } => Input::Salvage { request: self.expect(reply), edits },
             Message::Connected { session, peer, dialled, out } => {
                 self.links.insert(session, out);
                 Input::Connected { session, peer, dialled }

@@ -5,6 +5,8 @@
 //! seed. The directory is kept from cut to cut, so later cuts also hit the recovery from earlier ones; what is verified
 //! each time is a copy.
 
+mod shim;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -12,9 +14,8 @@ use std::time::Duration;
 
 use creel_protocol::store::{Batch, Store};
 use creel_storage::{Engine, Guards, MemoryEngine, Options, SledEngine};
+use shim::{POWER_FAILED, Random, Shim, copy_directory, number_from};
 
-/// What the shim exits with when the power has failed.
-const POWER_FAILED: i32 = 99;
 /// Small, so that a run crosses tens of segments.
 const SEGMENT_BYTES: usize = 64 * 1024;
 /// Small too, so that a run has many checkpoints.
@@ -61,7 +62,7 @@ fn acknowledged_batches_survive_a_full_disk() {
     let mut random = Random(5);
     for round in 0..6 {
         let home = tempfile::tempdir().expect("a temporary directory");
-        let run = shim.load(home.path(), "none", &[("CREEL_CUT_FULL_AT", 40 + random.below(400))]);
+        let run = load(&shim, home.path(), "none", &[("CREEL_CUT_FULL_AT", 40 + random.below(400))]);
         let said = String::from_utf8_lossy(&run.stdout).into_owned();
         assert!(said.contains("full disk reported"), "round {round}: {}", all_said(&run));
         let acked = last_number(&said, "acked ").unwrap_or(0);
@@ -89,7 +90,7 @@ fn first_loss(shim: &Shim, removed: &str, early_of_four: u64, seed: u64, cuts: u
             _ if random.below(4) < early_of_four => 1 + random.below(40),
             _ => 40 + random.below(700),
         };
-        let run = shim.load(home, removed, &[("CREEL_CUT_AT", at), ("CREEL_CUT_SEED", random.next() >> 40)]);
+        let run = load(shim, home, removed, &[("CREEL_CUT_AT", at), ("CREEL_CUT_SEED", random.next() >> 40)]);
         let said = String::from_utf8_lossy(&run.stdout).into_owned();
         acked = last_number(&said, "acked ").unwrap_or(acked);
         if run.status.code() != Some(POWER_FAILED) {
@@ -123,20 +124,6 @@ fn verify(home: &Path, removed: &str, acked: u64) -> Result<(), String> {
 /// Below a directory of its own: the shim keeps beside that what it may have to bring back.
 fn store_in(home: &Path) -> PathBuf {
     home.join("disk/store")
-}
-
-fn copy_directory(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a directory in our own temporary one");
-    // There is none yet when the power failed before it was made.
-    for entry in std::fs::read_dir(from).into_iter().flatten() {
-        let entry = entry.expect("a readable directory");
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_directory(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).expect("room for a copy");
-        }
-    }
 }
 
 /// The process under load. No test by itself: it does something only when the tests above start it.
@@ -237,41 +224,14 @@ fn batch(number: u64) -> Batch {
     batch
 }
 
-/// The compiled shim.
-struct Shim {
-    library: PathBuf,
-    _dir: tempfile::TempDir,
-}
-
-impl Shim {
-    /// `None`, loudly, where it cannot be built; in CI that is a failure.
-    fn compile() -> Option<Self> {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let library = dir.path().join("powercut.so");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/powercut.c");
-        let compiled = Command::new("cc")
-            .args(["-O1", "-shared", "-fPIC", "-o"])
-            .arg(&library)
-            .args([source, "-ldl", "-lpthread"])
-            .status();
-        if cfg!(target_os = "linux") && compiled.as_ref().is_ok_and(std::process::ExitStatus::success) {
-            return Some(Self { library, _dir: dir });
-        }
-        let why = format!("NO POWER CUT WAS TESTED: this needs Linux and a C compiler called cc ({compiled:?})");
-        assert!(std::env::var_os("CI").is_none(), "{why}");
-        eprintln!("{why}");
-        None
+/// Runs the load under the shim until the power fails or the disk is full.
+fn load(shim: &Shim, home: &Path, removed: &str, settings: &[(&str, u64)]) -> Output {
+    let mut child = child("loading_process", home, removed);
+    child.env("LD_PRELOAD", &shim.library).env("CREEL_CUT_DIR", home.join("disk"));
+    for (name, value) in settings {
+        child.env(name, value.to_string());
     }
-
-    /// Runs the load under the shim until the power fails or the disk is full.
-    fn load(&self, home: &Path, removed: &str, settings: &[(&str, u64)]) -> Output {
-        let mut child = child("loading_process", home, removed);
-        child.env("LD_PRELOAD", &self.library).env("CREEL_CUT_DIR", home.join("disk"));
-        for (name, value) in settings {
-            child.env(name, value.to_string());
-        }
-        child.output().expect("the test binary runs")
-    }
+    child.output().expect("the test binary runs")
 }
 
 /// This test binary again, as one of its processes.
@@ -282,10 +242,6 @@ fn child(process: &str, home: &Path, removed: &str) -> Command {
     child
 }
 
-fn number_from(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 fn last_number(text: &str, label: &str) -> Option<u64> {
     text.lines().rev().find_map(|line| line.strip_prefix(label)?.parse().ok())
 }
@@ -294,26 +250,4 @@ fn all_said(run: &Output) -> String {
     let said = [&run.stdout, &run.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
     let telling: Vec<&str> = said.lines().filter(|line| !line.starts_with("acked ") && !line.is_empty()).collect();
     format!("{}: {}", run.status, telling.join(" | ").chars().take(1500).collect::<String>())
-}
-
-/// `SplitMix64`: a few lines, and the same numbers for ever, which a regression's seed needs.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    fn bytes(&mut self, length: usize) -> Vec<u8> {
-        let words = std::iter::repeat_with(|| self.next().to_le_bytes());
-        words.take(length.div_ceil(8)).flatten().take(length).collect()
-    }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, data: &Path, screen: &Screen) -> Result<ExitCode> {
-    let options = ServeOptions { data: data.to_owned(), quic: args.quic, http: args.http };
+    let options = ServeOptions { data: data.to_owned(), quic: args.quic, http: args.http, store: None };
     block_on(async {
         // Before the node opens anything, so that a signal in between is not lost on it.
         let stop = stop()?;

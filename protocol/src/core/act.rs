@@ -196,14 +196,11 @@ impl Core {
         }
     }
 
-    /// Keeps an edit made here, under its tap.
+    /// Keeps an edit made here.
     pub(super) fn put<S: Store>(&mut self, step: &mut Step<'_, S>, now: Now, edit: Edit) -> Result<Made, Refusal> {
-        let (id, document, tap) = (edit.id, edit.document, edit.statement.tap);
+        let (id, document) = (edit.id, edit.document);
         match self.admit(step, now, None, edit)? {
-            Admission::Held | Admission::Admitted => {
-                step.overlay.batch.put(keys::tap(&tap), keys::encode(&(id, document)));
-                made(step, id, document)
-            }
+            Admission::Held | Admission::Admitted => made(step, id, document),
             Admission::Waits => Err(Refusal::Invalid("the shipment is not whole here yet".to_owned())),
             Admission::Refused(why) => Err(Refusal::Invalid(why)),
         }

@@ -80,6 +80,11 @@ impl HeldBack {
         self.counts.retain(|(source, _), _| source != peer);
     }
 
+    /// How many of a peer's wait.
+    fn of(&self, peer: &DeviceKey) -> usize {
+        self.counts.iter().filter(|((source, _), _)| source == peer).map(|(_, count)| count).sum()
+    }
+
     /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.counts.values().sum()
@@ -103,6 +108,22 @@ impl Core {
             self.admit_waiting(step, now, Missing::Edit(id), &mut beside)?;
         }
         Ok((admission, beside))
+    }
+
+    /// Takes the edits that were saved from this device's damaged store. Tells how many wait for what only peers have.
+    pub(super) fn salvage<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        edits: Vec<Edit>,
+    ) -> Result<usize, StoreError> {
+        for edit in edits {
+            let id = edit.id;
+            if let (Admission::Refused(why), _) = self.admit_received(step, now, self.key, edit)? {
+                self.refuse(step, self.key, format!("edit {} of the damaged store: {why}", id.short()));
+            }
+        }
+        Ok(self.held_back.of(&self.key))
     }
 
     /// Admits what waited for a roster entry.
@@ -211,6 +232,10 @@ impl Core {
         batch.put(keys::edit(&edit.document, &edit.id), edit.bytes.clone());
         batch.put(keys::heads(&edit.document), keys::encode(&heads));
         batch.put(keys::arrival(&edit.id), keys::encode(&arrival));
+        if edit.statement.author == self.key {
+            // Also when it comes from a peer, to a store that lost it: the tap is still that edit.
+            batch.put(keys::tap(&edit.statement.tap), keys::encode(&(edit.id, edit.document)));
+        }
         if at_hub.is_none() {
             batch.put(keys::waiting(&edit.id), Vec::new());
             self.counters.waiting += 1;

@@ -1,5 +1,6 @@
 //! What goes into the core and what comes out of it.
 
+use crate::edit::Edit;
 use crate::edit::action::{Line, Measure, PlanFields, Record};
 use crate::id::{DeviceKey, DocumentId, EditId, FileHash, OrganisationId, Tap};
 use crate::roster::Role;
@@ -77,6 +78,13 @@ pub enum Input {
         exporter: [u8; 32],
         /// What it sent.
         redeem: Redeem,
+    },
+    /// Edits that were saved from this device's damaged store: taken as from a peer.
+    Salvage {
+        /// To tell the reply by.
+        request: RequestId,
+        /// The edits, verified.
+        edits: Vec<Edit>,
     },
     /// A commit is durable. Commits become durable in the order in which they were handed out.
     Committed {
@@ -543,4 +551,6 @@ pub enum Reply {
     Sheet(Vec<SheetRow>),
     /// A device became a member.
     Welcome(Welcome),
+    /// So many of the edits saved from a damaged store wait for others, which peers have.
+    Salvaged(usize),
 }

@@ -37,6 +37,11 @@ pub fn edits(document: &DocumentId) -> Vec<u8> {
     key(b'e', &[&document.0])
 }
 
+/// Whether it is the key of an edit.
+pub fn is_edit(key: &[u8]) -> bool {
+    key.first() == Some(&b'e')
+}
+
 /// `d` document: its heads.
 pub fn heads(document: &DocumentId) -> Vec<u8> {
     key(b'd', &[&document.0])

@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-pub use enrol::{found, joined};
+pub use enrol::{edits_in, found, joined};
 
 /// Stale summaries that a request makes itself; with more it waits for the background.
 const STALE_MAX: u64 = 256;
@@ -229,6 +229,11 @@ impl Core {
             Input::Redeem { request, device, exporter, redeem } => {
                 let reply = self.redeem(step, now, device, exporter, &redeem)?;
                 step.releases.push(Release::Reply(request, reply));
+                Ok(())
+            }
+            Input::Salvage { request, edits } => {
+                let waits = self.salvage(step, now, edits)?;
+                step.releases.push(Release::Reply(request, Ok(Reply::Salvaged(waits))));
                 Ok(())
             }
             Input::Committed { commit } => self.committed(step, commit),

@@ -121,7 +121,7 @@ impl Core {
         let scope = Self::scope(member.role, member.party.as_ref());
         let acknowledged =
             keys::read(&step.overlay, &keys::cursor(&peer))?.unwrap_or(0_u64).min(self.counters.journal_end);
-        self.sessions.insert(session, Session::new(peer, scope, dialled, acknowledged, self.counters.journal_end));
+        self.sessions.insert(session, Session::new(peer, scope, dialled, acknowledged, self.journal_durable));
         let hello = Hello {
             version: VERSION,
             organisation: self.roster.organisation(),

@@ -73,8 +73,8 @@ pub struct Session {
     roster_height: u64,
     /// The next journal entry to look at.
     cursor: u64,
-    /// Where the journal ended when the session began. What the peer gave us earlier it has, or the proof will show that
-    /// it lacks it.
+    /// What was durable of the journal when the session began. What the peer gave us earlier it has, or the proof will show
+    /// that it lacks it; of what is not durable the proof does not speak.
     began: u64,
     /// What the peer gave us since, on this session: it need not be sent back. What came from a device of the same key
     /// on another session must be: it may be a copy of the device.
@@ -84,6 +84,9 @@ pub struct Session {
     /// Edits on their way: their size, and the journal entries that wait for them.
     unacked: HashMap<EditId, (usize, Vec<u64>)>,
     unacked_bytes: usize,
+    /// Edits of one document that go next, as there is room: a document may be larger than a frame and than what may be on
+    /// its way. Each with the journal entry that waits for it.
+    owed: VecDeque<(Edit, Option<u64>)>,
     /// Documents to be repaired, and the heads the peer is known to have.
     repairs: VecDeque<(DocumentId, Vec<EditId>)>,
     proof: Proof,
@@ -93,8 +96,8 @@ pub struct Session {
 
 impl Session {
     /// A session with a peer whose membership was checked. `acknowledged` is the journal's prefix that the peer has
-    /// acknowledged in earlier sessions, `journal_end` where the journal ends now.
-    pub fn new(peer: DeviceKey, scope: Scope, dialled: bool, acknowledged: u64, journal_end: u64) -> Self {
+    /// acknowledged in earlier sessions, `durable` where what is durable of the journal ends now.
+    pub fn new(peer: DeviceKey, scope: Scope, dialled: bool, acknowledged: u64, durable: u64) -> Self {
         Self {
             peer,
             scope,
@@ -102,11 +105,12 @@ impl Session {
             greeted: false,
             roster_height: 0,
             cursor: acknowledged,
-            began: journal_end,
+            began: durable,
             received: HashSet::new(),
             pending: BTreeMap::new(),
             unacked: HashMap::new(),
             unacked_bytes: 0,
+            owed: VecDeque::new(),
             repairs: VecDeque::new(),
             proof: Proof::Open,
             compared: None,
@@ -178,27 +182,28 @@ impl Session {
         let mut edits = Outbox::default();
         let mut drained = false;
         while self.room() && edits.bytes < FRAME_BYTES_GOAL {
+            if let Some((edit, seq)) = self.owed.pop_front() {
+                self.send(edit, seq, &mut edits);
+                continue;
+            }
             let page = holding.journal(self.cursor, JOURNAL_PAGE)?;
             if page.is_empty() {
-                drained = true;
-                break;
+                let Some((document, known)) = self.repairs.pop_front() else {
+                    drained = true;
+                    break;
+                };
+                // A list may name what comes into the scope just now; when it has come, all of it is sent.
+                if holding.in_scope(&document, &self.scope)? {
+                    let lacking = causal::beyond(causal::order(holding.edits(&document)?), &known);
+                    self.owed.extend(lacking.into_iter().map(|edit| (edit, None)));
+                }
             }
             for (seq, entry) in page {
-                if !self.room() || edits.bytes >= FRAME_BYTES_GOAL {
+                if !self.room() || edits.bytes >= FRAME_BYTES_GOAL || !self.owed.is_empty() {
                     break;
                 }
                 self.push(holding, seq, entry, &mut edits)?;
                 self.cursor = seq + 1;
-            }
-        }
-        while drained && self.room() && edits.bytes < FRAME_BYTES_GOAL {
-            let Some((document, known)) = self.repairs.pop_front() else { break };
-            // A list may name what comes into the scope just now; when it has come, all of it is sent.
-            if !holding.in_scope(&document, &self.scope)? {
-                continue;
-            }
-            for edit in causal::beyond(causal::order(holding.edits(&document)?), &known) {
-                self.send(edit, None, &mut edits);
             }
         }
         if !edits.edits.is_empty() {
@@ -224,13 +229,16 @@ impl Session {
                     && shown
                     && let Some(edit) = holding.edit(&document, &edit)?
                 {
+                    self.pending.insert(seq, 1);
                     self.send(edit, Some(seq), edits);
                 }
             }
             JournalEntry::Widen { document, party } => {
                 if self.scope == Scope::Party(party) {
-                    for edit in causal::order(holding.edits(&document)?) {
-                        self.send(edit, Some(seq), edits);
+                    self.owed
+                        .extend(causal::order(holding.edits(&document)?).into_iter().map(|edit| (edit, Some(seq))));
+                    if !self.owed.is_empty() {
+                        self.pending.insert(seq, self.owed.len());
                     }
                 }
             }
@@ -242,10 +250,7 @@ impl Session {
         let size = edit.bytes.len();
         let on_its_way = self.unacked.contains_key(&edit.id);
         let (_, entries) = self.unacked.entry(edit.id).or_insert((size, Vec::new()));
-        if let Some(seq) = seq {
-            entries.push(seq);
-            *self.pending.entry(seq).or_default() += 1;
-        }
+        entries.extend(seq);
         // What is on its way on this ordered stream need not be sent twice.
         if !on_its_way {
             self.unacked_bytes += size;

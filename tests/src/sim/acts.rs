@@ -9,6 +9,7 @@ use creel_protocol::edit::action::{Action, Line, Measure, PlanFields, Record, Wi
 use creel_protocol::id::{DocumentId, EditId, Tap};
 use creel_protocol::roster::Role;
 use creel_protocol::store::Store as _;
+use creel_protocol::sync::frame::FRAME_BYTES_MAX;
 
 /// Shipments in a run.
 const SHIPMENTS_MAX: usize = 6;
@@ -22,13 +23,26 @@ impl World {
         self.plan(after, Event::Work);
         let up: Vec<usize> = (0..self.nodes.len()).filter(|at| self.nodes[*at].core.is_some()).collect();
         let Some(at) = self.rng.pick(&up).copied() else { return };
-        if let Some(act) = self.invent(at) {
+        if self.rng.percent(1) {
+            self.talk(at);
+        } else if let Some(act) = self.invent(at) {
             let tap = Tap(self.rng.bytes());
             if self.rng.percent(20) {
                 let after = self.rng.between(0, 3_000);
                 self.plan(after, Event::Again { node: at, tap, act: Box::new(act.clone()) });
             }
             self.act(at, tap, act);
+        }
+    }
+
+    /// Somebody says more about a shipment than fits into a frame.
+    fn talk(&mut self, at: usize) {
+        let documents = self.documents(at);
+        let Some(shipment) = self.rng.pick(&documents).map(ToString::to_string) else { return };
+        let text = "鱼".repeat(4_000);
+        for _ in 0..=FRAME_BYTES_MAX / text.len() {
+            let tap = Tap(self.rng.bytes());
+            self.act(at, tap, Act::Say { shipment: shipment.clone(), text: text.clone() });
         }
     }
 
