@@ -85,7 +85,7 @@ pub enum NodeError {
     #[error(transparent)]
     Open(OpenError),
     /// The store failed while running.
-    #[error("{0}; creel has stopped, so that nothing is acknowledged that is not safe")]
+    #[error("creel has stopped, so that nothing is acknowledged that is not safe")]
     Store(#[from] StoreError),
     /// The system gave no random bytes or no TLS.
     #[error("the system failed: {0}")]

@@ -414,6 +414,17 @@ mod tests {
         }
     }
 
+    /// The sample that README's first day begins with. `UPDATE=1` writes it anew.
+    #[test]
+    fn the_sample_is_a_made_up_day() {
+        let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/samples/made-up-day.csv"));
+        let day = to_csv(&made_up_day(1, 40, "2026-06-01"));
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(file, &day).expect("a writable checkout");
+        }
+        assert_eq!(std::fs::read_to_string(file).expect("the sample is there"), day);
+    }
+
     /// A demo shows what the trade has: both drivers and shops, villages, bait with its lot and date, boats for two.
     #[test]
     fn a_day_has_its_trade() {

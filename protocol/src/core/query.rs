@@ -152,7 +152,7 @@ impl Core {
         }
     }
 
-    /// The shipments a filter finds, in the order of their ids, which is that of their opening.
+    /// The shipments a filter finds: the first ones opened, up to its limit, in the order of their numbers.
     pub(super) fn list<S: Store>(
         &mut self,
         step: &mut Step<'_, S>,
@@ -178,6 +178,7 @@ impl Core {
                 _ => break,
             }
         }
+        found.sort_by(|(_, one), (_, other)| one.number.cmp(&other.number));
         Ok(found)
     }
 
