@@ -87,6 +87,11 @@ pub(crate) enum Command {
     Automerge(proof::AutomergeArgs),
     /// Tell how this node is, and its peers
     Status,
+    /// Say that there may be a road to the hub again: this node dials at once
+    #[command(
+        after_help = "For a phone's shell, when the radio is up; a node notices changes of its own network by itself."
+    )]
+    Nudge,
     /// Check this device's data folder and say what to do
     Doctor,
     /// Watch a made-up day: a hub, drivers and shops, lost signal and lost power

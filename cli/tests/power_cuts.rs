@@ -48,10 +48,18 @@ fn a_hub_keeps_what_it_acknowledged() {
 fn a_hub_without_a_guard_forgets() {
     let Some(shim) = Shim::compile() else { return };
     let cuts = number_from("CREEL_POWER_CUTS_UNGUARDED").unwrap_or(80);
-    for removed in
-        ["sync_data", "sync_after_open", "remove_half_snapshots", "chunk_values", "fence_segments", "sync_log"]
-    {
-        let loss = Cutter::new(&shim, Some(removed), 1).first_loss(cuts);
+    // A half-written snapshot comes from a cut during recovery, so that guard is tried with early cuts only.
+    for (removed, early_of_four) in [
+        ("sync_data", 1),
+        ("sync_after_open", 2),
+        ("remove_half_snapshots", 4),
+        ("chunk_values", 1),
+        ("fence_segments", 1),
+        ("sync_log", 1),
+    ] {
+        let mut cutter = Cutter::new(&shim, Some(removed), 1);
+        cutter.early_of_four = early_of_four;
+        let loss = cutter.first_loss(cuts);
         assert!(loss.is_some(), "without the guard {removed}, {cuts} power cuts lost nothing");
         println!("without {removed}: {}", loss.unwrap_or_default());
     }
@@ -62,6 +70,8 @@ struct Cutter<'a> {
     shim: &'a Shim,
     removed: Option<&'static str>,
     random: Random,
+    /// Of four cuts, how many come early: while the store is opened and recovers from the cut before.
+    early_of_four: u64,
     /// The shipments that there were from the beginning.
     numbers: Vec<String>,
     /// What was acknowledged in the folder of this series: edits by the number of their shipment, and photos.
@@ -78,6 +88,7 @@ impl<'a> Cutter<'a> {
             shim,
             removed,
             random: Random(seed),
+            early_of_four: 1,
             numbers: Vec::new(),
             edits: BTreeMap::new(),
             photos: BTreeSet::new(),
@@ -99,8 +110,13 @@ impl<'a> Cutter<'a> {
                 self.edits = self.numbers.iter().map(|number| (number.clone(), BTreeSet::new())).collect();
                 self.photos.clear();
             }
-            // A quarter comes early: while the store is opened and recovers from the cut before.
-            let at = if self.random.below(4) == 0 { 1 + self.random.below(60) } else { 60 + self.random.below(1_500) };
+            let at = match self.early_of_four {
+                // Cuts in the middle of recovery, each after a run that leaves something to recover from.
+                4 if cut % 2 == 0 => 3 + self.random.below(20),
+                4 => 100 + self.random.below(400),
+                early if self.random.below(4) < early => 1 + self.random.below(60),
+                _ => 60 + self.random.below(1_500),
+            };
             let told = format!("cut {cut} of {cuts}, at operation {at}");
             if let Err(error) = self.load(home.path(), at) {
                 return Some(format!("{told}: {error}"));
@@ -330,7 +346,8 @@ fn unguarded_hub() {
         other => panic!("there is no guard {other}"),
     }
     let anywhere = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    let store = Some(Options { guards, ..Options::hub() });
+    // With more checkpoints than usual, because most guards are about them.
+    let store = Some(Options { guards, checkpoint_bytes: 100 * 1024, ..Options::hub() });
     let serving =
         creel_node::serve(ServeOptions { data, quic: anywhere, http: anywhere, store }, |_| {}, std::future::pending());
     tokio::runtime::Runtime::new().expect("a runtime").block_on(serving).expect("it serves");

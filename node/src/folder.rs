@@ -22,6 +22,7 @@ const DEVICE_KEY_FILE: &str = "device.key";
 const ISSUER_KEY_FILE: &str = "issuer.key";
 const ROSTER_FILE: &str = "roster.cbor";
 const SETTINGS_FILE: &str = "node.toml";
+const TICKETS_FILE: &str = "tickets";
 const SALVAGE_FILE: &str = "salvage.cbor";
 
 /// What a node remembers beside its store.
@@ -156,6 +157,11 @@ impl Folder {
         fs::remove_file(&path).map_err(NodeError::file("remove", &path))
     }
 
+    /// The TLS sessions that this node gave tickets for.
+    pub(crate) fn tickets(&self) -> PathBuf {
+        self.path.join(TICKETS_FILE)
+    }
+
     pub(crate) fn settings(&self) -> Result<Settings, NodeError> {
         let path = self.path.join(SETTINGS_FILE);
         let Some(bytes) = read_if_there(&path)? else { return Ok(Settings::default()) };
@@ -205,13 +211,13 @@ impl Folder {
 }
 
 #[cfg(unix)]
-fn create_private(path: &Path) -> std::io::Result<File> {
+pub(crate) fn create_private(path: &Path) -> std::io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
     File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 #[cfg(not(unix))]
-fn create_private(path: &Path) -> std::io::Result<File> {
+pub(crate) fn create_private(path: &Path) -> std::io::Result<File> {
     File::create(path)
 }
 

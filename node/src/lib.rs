@@ -13,8 +13,10 @@ mod framing;
 mod http;
 mod link;
 mod photos;
+mod road;
 mod serve;
 mod shell;
+mod tickets;
 mod tls;
 
 pub use enrol::{Initialised, Joined, init, join};

@@ -1,43 +1,42 @@
-//! Connections to peers: accepting, dialling again and again, and carrying frames both ways.
+//! Connections to peers: accepting them, and carrying frames both ways. How a device finds its way to the hub is in `road`.
 
 use crate::framing::{self, FramingError};
 use crate::shell::{LinkOut, Shell};
-use crate::tls::{ALPN_ENROL, key_in};
+use crate::tls::{ALPN_ENROL, ALPN_MEMBERS, key_in};
+use creel_protocol::cbor::Encode;
 use creel_protocol::core::io::Reply;
 use creel_protocol::id::{DeviceKey, OrganisationId};
 use creel_protocol::roster::invite::EXPORTER_LABEL;
-use creel_protocol::sync::Frame;
+use creel_protocol::sync::{Frame, FrameError};
+use quinn::congestion::CubicConfig;
 use quinn::{Connection, Endpoint, TransportConfig, VarInt};
 use rustls::pki_types::CertificateDer;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// A peer that says nothing for this long is gone.
-const IDLE: Duration = Duration::from_secs(15);
+/// A peer that says nothing for this long is gone. Long, because a road that was cut for a minute goes on at once where the
+/// connection still stands.
+const IDLE: Duration = Duration::from_secs(150);
 /// How often a quiet connection is kept open.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// How long a handshake may take: several round trips of a bad road.
-const HANDSHAKE: Duration = Duration::from_secs(4);
-/// The first pause before dialling again; it doubles.
-const REDIAL_MIN: Duration = Duration::from_millis(250);
-/// The longest pause while nothing waits to be delivered.
-const REDIAL_IDLE_MAX: Duration = Duration::from_secs(15);
-/// The longest pause while an edit waits.
-const REDIAL_WAITING_MAX: Duration = Duration::from_secs(1);
-/// While an edit waits and the peer says nothing for this long, a new connection is tried.
-const SILENCE: Duration = Duration::from_secs(3);
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(4);
+/// How long a peer may take for the rest of what was begun.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// What goes out before the first acknowledgement: a day's records in one flight.
+const FIRST_FLIGHT_BYTES: u64 = 1 << 20;
 /// Connections accepted at once.
 const CONNECTIONS_MAX: usize = 4_096;
 
 /// Close codes, told to the peer.
-const CLOSE_DONE: VarInt = VarInt::from_u32(0);
-const CLOSE_REFUSED: VarInt = VarInt::from_u32(1);
+pub(crate) const CLOSE_DONE: VarInt = VarInt::from_u32(0);
+pub(crate) const CLOSE_REFUSED: VarInt = VarInt::from_u32(1);
 
 /// What is known of the connection to a peer.
 #[derive(Debug, Clone, Serialize)]
@@ -46,6 +45,16 @@ pub(crate) struct Contact {
     pub(crate) address: String,
     /// When, by this device's clock, in milliseconds since the Unix epoch.
     pub(crate) last_seen: u64,
+    /// The same, by a clock that nobody sets.
+    #[serde(skip)]
+    heard: Instant,
+}
+
+impl Contact {
+    /// Whether so much was heard lately as a connection that is whole lets hear.
+    pub(crate) fn is_near(&self) -> bool {
+        self.heard.elapsed() < 2 * KEEP_ALIVE
+    }
 }
 
 /// Where peers were last seen.
@@ -61,7 +70,10 @@ pub(crate) struct Links {
 
 /// The transport for both sides.
 pub(crate) fn transport() -> Arc<TransportConfig> {
+    let mut cubic = CubicConfig::default();
+    cubic.initial_window(FIRST_FLIGHT_BYTES);
     let mut transport = TransportConfig::default();
+    transport.congestion_controller_factory(Arc::new(cubic));
     transport.max_idle_timeout(IDLE.try_into().ok());
     transport.keep_alive_interval(Some(KEEP_ALIVE));
     // One stream each way is all this version uses.
@@ -97,24 +109,39 @@ impl Links {
             let links = self.clone();
             tokio::spawn(async move {
                 let address = incoming.remote_address();
-                match timeout(HANDSHAKE, async { incoming.await }).await {
-                    Ok(Ok(connection)) => links.accepted(connection).await,
-                    Ok(Err(error)) => tracing::debug!(%address, "a handshake failed: {error}"),
-                    Err(_) => tracing::debug!(%address, "a handshake took too long"),
+                if let Err(why) = links.accepted(incoming).await {
+                    tracing::debug!(%address, "a handshake failed: {why}");
                 }
             });
         }
     }
 
-    async fn accepted(self, connection: Connection) {
+    async fn accepted(self, incoming: quinn::Incoming) -> Result<(), String> {
+        let connecting = incoming.accept().map_err(|error| error.to_string())?;
+        let Ok((connection, handshake)) = connecting.into_0rtt() else {
+            return Err("it was not ours to accept".into());
+        };
+        // Who comes with a ticket is known by it, and may have spoken already. Nobody else is listened to, nor told
+        // anything, before the handshake has proven their key.
+        let known = peer_key(&connection).is_some() && alpn(&connection).as_deref() == Some(ALPN_MEMBERS);
+        if !known && timeout(HANDSHAKE, handshake).await.is_err() {
+            connection.close(CLOSE_DONE, b"the handshake took too long");
+            return Err("it took too long".to_owned());
+        }
+        if let Some(error) = connection.close_reason() {
+            return Err(error.to_string());
+        }
         if alpn(&connection).as_deref() == Some(ALPN_ENROL) {
-            if let Err(why) = timeout(IDLE, self.enrol(&connection)).await.unwrap_or(Err("it took too long".into())) {
+            if let Err(why) = timeout(PATIENCE, self.enrol(&connection)).await.unwrap_or(Err("it took too long".into()))
+            {
                 tracing::warn!(address = %connection.remote_address(), "an enrolment failed: {why}");
                 connection.close(CLOSE_REFUSED, b"enrolment refused");
             }
-        } else {
-            self.carry(connection, false).await;
+        } else if let Some(peer) = peer_key(&connection) {
+            let why = self.session(&connection, peer, false, &AtomicU64::default()).await;
+            connection.close(CLOSE_REFUSED, truncated(&why).as_bytes());
         }
+        Ok(())
     }
 
     /// The hub's side of an enrolment: one request, one answer.
@@ -139,62 +166,40 @@ impl Links {
         result
     }
 
-    /// Dials the hub, and again whenever the connection ends. At once when an edit begins to wait.
-    pub(crate) async fn dial(self, endpoint: Endpoint, config: quinn::ClientConfig, addresses: Vec<String>) {
-        let mut pause = REDIAL_MIN;
-        for address in addresses.iter().cycle() {
-            let began = Instant::now();
-            match connect(&endpoint, &config, address).await {
-                Ok(connection) => {
-                    tracing::info!(%address, "connected to the hub");
-                    self.clone().carry(connection, true).await;
-                    tracing::info!(%address, "the connection to the hub ended");
-                    pause = REDIAL_MIN;
-                }
-                Err(why) => tracing::debug!(%address, "the hub could not be reached: {why}"),
-            }
-            let waiting = self.shell.signals.waiting.load(Ordering::Relaxed) > 0;
-            pause = pause.min(if waiting { REDIAL_WAITING_MAX } else { REDIAL_IDLE_MAX });
-            // A connection that is refused as soon as it is made is not tried in a tight loop.
-            let rest = pause.saturating_sub(began.elapsed() / 8);
-            tokio::select! {
-                () = tokio::time::sleep(rest.max(REDIAL_MIN)) => pause *= 2,
-                () = self.shell.signals.waits.notified() => pause = REDIAL_MIN,
-            }
-        }
-    }
-
-    /// Carries frames both ways until the connection ends.
-    async fn carry(self, connection: Connection, dialled: bool) {
-        let Some(peer) = peer_key(&connection) else { return };
+    /// Carries frames both ways until the connection ends or the core is done with it, and tells why. `number` becomes the
+    /// session's number.
+    pub(crate) async fn session(
+        &self,
+        connection: &Connection,
+        peer: DeviceKey,
+        dialled: bool,
+        number: &AtomicU64,
+    ) -> String {
         let streams = if dialled {
             connection.open_bi().await
         } else {
             // The stream comes into being with the dialling side's first frame, its greeting.
-            match timeout(IDLE, connection.accept_bi()).await {
+            match timeout(PATIENCE, connection.accept_bi()).await {
                 Ok(streams) => streams,
-                Err(_) => return,
+                Err(_) => return "no greeting came".to_owned(),
             }
         };
-        let Ok((send, receive)) = streams else { return };
+        let (send, receive) = match streams {
+            Ok(streams) => streams,
+            Err(error) => return error.to_string(),
+        };
         let (session, frames) = self.shell.connected(peer, dialled).await;
-        self.seen(peer, &connection);
-        tokio::select! {
-            why = self.read(&connection, peer, session, receive) => {
-                tracing::debug!(peer = %peer.short(), "a session ended: {why}");
-                connection.close(CLOSE_REFUSED, truncated(&why).as_bytes());
-            }
-            why = write(send, frames) => {
-                let why = why.unwrap_or_else(|| "done".to_owned());
-                connection.close(CLOSE_REFUSED, truncated(&why).as_bytes());
-            }
-            () = self.silence(&connection), if dialled => {
-                tracing::debug!(peer = %peer.short(), "the peer says nothing: dialling anew");
-                connection.close(CLOSE_DONE, b"silence");
-            }
-        }
-        self.seen(peer, &connection);
+        number.store(session, Ordering::Relaxed);
+        self.seen(peer, connection);
+        let why = tokio::select! {
+            why = self.read(connection, peer, session, receive) => why,
+            why = self.read_datagrams(connection, session) => why,
+            why = write(connection, send, frames) => why.unwrap_or_else(|| "done".to_owned()),
+            () = self.watch(connection, peer) => "it ended".to_owned(),
+        };
+        tracing::debug!(peer = %peer.short(), "a session ended: {why}");
         self.shell.disconnected(session).await;
+        why
     }
 
     async fn read(
@@ -237,35 +242,63 @@ impl Links {
         error.to_string()
     }
 
-    /// Ends when edits wait and nothing at all has come from the peer for a while.
-    async fn silence(&self, connection: &Connection) {
-        let (mut heard, mut since) = (connection.stats().udp_rx.datagrams, Instant::now());
+    /// Edits that were sent once more, beside the stream.
+    async fn read_datagrams(&self, connection: &Connection, session: u64) -> String {
         loop {
-            tokio::time::sleep(SILENCE / 6).await;
-            let now = connection.stats().udp_rx.datagrams;
-            let waiting = self.shell.signals.waiting.load(Ordering::Relaxed) > 0;
-            if now != heard || !waiting {
-                (heard, since) = (now, Instant::now());
-            } else if since.elapsed() >= SILENCE {
-                return;
+            let bytes = match connection.read_datagram().await {
+                Ok(bytes) => bytes,
+                Err(error) => return error.to_string(),
+            };
+            match Frame::decode(&bytes, &self.organisation) {
+                Ok((frame @ Frame::Edits(_), refused)) => {
+                    let refused = refused.iter().map(ToString::to_string).collect();
+                    self.shell.received(session, frame, refused).await;
+                }
+                Ok(_) => return self.unread(&FramingError::Frame(FrameError::Unknown(0))),
+                Err(error) => return self.unread(&error.into()),
             }
         }
     }
 
+    /// Notes while the peer is heard; never ends.
+    async fn watch(&self, connection: &Connection, peer: DeviceKey) {
+        let mut heard = 0;
+        loop {
+            let now = connection.stats().udp_rx.datagrams;
+            if now != heard {
+                heard = now;
+                self.seen(peer, connection);
+            }
+            tokio::time::sleep(KEEP_ALIVE / 4).await;
+        }
+    }
+
     fn seen(&self, peer: DeviceKey, connection: &Connection) {
-        let contact = Contact { address: connection.remote_address().to_string(), last_seen: crate::shell::now().0 };
+        let contact = Contact {
+            address: connection.remote_address().to_string(),
+            last_seen: crate::shell::now().0,
+            heard: Instant::now(),
+        };
         self.contacts.lock().unwrap_or_else(PoisonError::into_inner).insert(peer, contact);
     }
 }
 
 /// Writes what the core hands out; ends when the core is done with the session.
-async fn write(mut stream: quinn::SendStream, mut frames: mpsc::UnboundedReceiver<LinkOut>) -> Option<String> {
+async fn write(
+    connection: &Connection,
+    mut stream: quinn::SendStream,
+    mut frames: mpsc::UnboundedReceiver<LinkOut>,
+) -> Option<String> {
     while let Some(out) = frames.recv().await {
         match out {
             LinkOut::Send(frame) => {
                 if let Err(error) = framing::write(&mut stream, &frame).await {
                     return Some(error.to_string());
                 }
+            }
+            LinkOut::Repeat(frame) => {
+                // One that does not fit, or finds no room, comes on the stream in the end.
+                let _ = connection.send_datagram(frame.to_cbor().into());
             }
             LinkOut::Close(why) => return Some(why),
         }
@@ -297,6 +330,6 @@ pub(crate) async fn connect(
     Err(last)
 }
 
-fn truncated(why: &str) -> String {
+pub(crate) fn truncated(why: &str) -> String {
     why.chars().take(120).collect()
 }

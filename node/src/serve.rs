@@ -3,12 +3,14 @@
 use crate::error::NodeError;
 use crate::folder::Folder;
 use crate::link::{Contacts, Links, transport};
+use crate::road::{self, Road};
 use crate::shell::Shell;
+use crate::tickets::{Sessions, Tickets};
 use crate::{http, tls};
 use creel_protocol::core::io::Reply;
 use creel_protocol::core::{self, Core, Identity, keys};
 use creel_protocol::edit::Edit;
-use creel_protocol::id::OrganisationId;
+use creel_protocol::id::{DeviceKey, OrganisationId};
 use creel_protocol::store::Store;
 use creel_storage::{Engine, SledEngine};
 use quinn::{Endpoint, EndpointConfig, TokioRuntime};
@@ -79,7 +81,7 @@ pub async fn serve(
     let quic = options
         .quic
         .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, if known.is_hub { HUB_PORT } else { 0 })));
-    let endpoint = endpoint(quic, &identity)?;
+    let endpoint = endpoint(quic, &folder, &identity)?;
     let quic = endpoint.local_addr().map_err(|source| NodeError::Listen { address: quic, flag: "--quic", source })?;
     let contacts = Contacts::default();
     let links = Links { shell: shell.clone(), organisation: known.organisation, contacts: Arc::clone(&contacts) };
@@ -94,12 +96,12 @@ pub async fn serve(
     tokio::spawn(links.clone().accept(endpoint.clone()));
     let addresses = folder.settings()?.hub;
     if !known.is_hub && !addresses.is_empty() {
-        let mut config = quinn::ClientConfig::new(Arc::new(tls::client(
-            &identity.device,
-            Some(Arc::clone(&shell.signals.members)),
-        )?));
+        let tickets = Arc::new(Tickets::default());
+        let whom = tls::Whom::Member(known.hub, Arc::clone(&tickets));
+        let mut config = quinn::ClientConfig::new(Arc::new(tls::client(&identity.device, whom)?));
         config.transport_config(transport());
-        tokio::spawn(links.dial(endpoint.clone(), config, addresses));
+        tokio::spawn(road::watch_network(shell.clone()));
+        tokio::spawn(Road { links, endpoint: endpoint.clone(), config, tickets, hub: known.hub, addresses }.keep());
     }
     let web = tokio::spawn(http::serve(listener, api));
     started(&Running {
@@ -164,6 +166,7 @@ struct Known {
     own_name: String,
     role: String,
     is_hub: bool,
+    hub: DeviceKey,
 }
 
 impl Known {
@@ -175,6 +178,7 @@ impl Known {
             own_name: member.map(|member| member.name.clone()).unwrap_or_default(),
             role: member.map(|member| member.role.to_string()).unwrap_or_default(),
             is_hub: core.is_hub(),
+            hub: core.roster().genesis().hub,
         }
     }
 }
@@ -195,10 +199,13 @@ fn open_core(folder: &Folder, engine: &mut SledEngine, identity: &Identity) -> R
     Ok(core)
 }
 
-fn endpoint(address: SocketAddr, identity: &Identity) -> Result<Endpoint, NodeError> {
+fn endpoint(address: SocketAddr, folder: &Folder, identity: &Identity) -> Result<Endpoint, NodeError> {
     let listen = |source| NodeError::Listen { address, flag: "--quic", source };
     let socket = UdpSocket::bind(address).map_err(listen)?;
-    let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls::server(&identity.device)?));
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls::server(
+        &identity.device,
+        Arc::new(Sessions::open(&folder.tickets())?),
+    )?));
     config.transport_config(transport());
     Endpoint::new(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime)).map_err(listen)
 }

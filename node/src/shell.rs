@@ -5,7 +5,6 @@
 
 use crate::error::NodeError;
 use crate::folder::Folder;
-use crate::tls::Members;
 use creel_protocol::core::Core;
 use creel_protocol::core::io::{Act, Input, Now, Output, Query, Refusal, Reply, RequestId, SessionId};
 use creel_protocol::edit::Edit;
@@ -15,8 +14,8 @@ use creel_protocol::sync::Frame;
 use creel_protocol::sync::frame::Redeem;
 use creel_storage::{Engine, SledEngine};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
@@ -33,6 +32,8 @@ const CHANGES: usize = 4_096;
 #[derive(Debug)]
 pub(crate) enum LinkOut {
     Send(Frame),
+    /// Once more, in a datagram: the stream may be waiting for a road that is there again.
+    Repeat(Frame),
     Close(String),
 }
 
@@ -46,6 +47,7 @@ enum Message {
     Salvage { edits: Vec<Edit>, reply: Answer },
     Connected { session: SessionId, peer: DeviceKey, dialled: bool, out: mpsc::UnboundedSender<LinkOut> },
     Received { session: SessionId, frame: Frame, refused: Vec<String> },
+    Repeat { session: SessionId },
     Disconnected { session: SessionId },
     Stop,
 }
@@ -63,8 +65,8 @@ pub(crate) struct Signals {
     pub(crate) waits: Notify,
     /// Documents that changed.
     pub(crate) changes: broadcast::Sender<DocumentId>,
-    /// The members' keys.
-    pub(crate) members: Members,
+    /// Rung when the network changed, or somebody says that there is a road.
+    pub(crate) nudge: Notify,
 }
 
 /// A handle to the store's thread.
@@ -89,7 +91,7 @@ impl Shell {
             malformed: AtomicU64::new(0),
             waits: Notify::new(),
             changes: broadcast::channel(CHANGES).0,
-            members: Members::default(),
+            nudge: Notify::new(),
         });
         let mut thread = Thread {
             core,
@@ -104,7 +106,7 @@ impl Shell {
             outputs: Vec::new(),
             roster_height: None,
         };
-        thread.publish_roster();
+        thread.copy_roster();
         std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || {
@@ -163,6 +165,11 @@ impl Shell {
         self.send(Message::Received { session, frame, refused }).await;
     }
 
+    /// Sends the oldest edits that the peer has not acknowledged once more.
+    pub(crate) async fn repeat(&self, session: SessionId) {
+        self.send(Message::Repeat { session }).await;
+    }
+
     pub(crate) async fn disconnected(&self, session: SessionId) {
         self.send(Message::Disconnected { session }).await;
     }
@@ -190,7 +197,7 @@ struct Thread {
     commits: Vec<u64>,
     must_sync: bool,
     outputs: Vec<Output>,
-    /// The roster's height when it was last published.
+    /// The roster's height when it was last copied.
     roster_height: Option<u64>,
 }
 
@@ -253,6 +260,7 @@ impl Thread {
                 Input::Connected { session, peer, dialled }
             }
             Message::Received { session, frame, refused } => Input::Received { session, frame, refused },
+            Message::Repeat { session } => Input::Repeat { session },
             Message::Disconnected { session } => {
                 self.links.remove(&session);
                 Input::Disconnected { session }
@@ -300,7 +308,7 @@ impl Thread {
     }
 
     fn dispatch(&mut self) {
-        self.publish_roster();
+        self.copy_roster();
         for output in std::mem::take(&mut self.outputs) {
             match output {
                 Output::Reply { request, reply } => {
@@ -310,6 +318,7 @@ impl Thread {
                     }
                 }
                 Output::Send { session, frame } => self.link(session, LinkOut::Send(frame)),
+                Output::Repeat { session, frame } => self.link(session, LinkOut::Repeat(frame)),
                 Output::Close { session, why } => self.link(session, LinkOut::Close(why)),
                 Output::Changed(document) => {
                     // Nobody may be watching.
@@ -331,15 +340,13 @@ impl Thread {
         }
     }
 
-    /// Lets the handshakes know who belongs, and keeps the roster's copy, when it has grown.
-    fn publish_roster(&mut self) {
+    /// Keeps the roster's copy when it has grown.
+    fn copy_roster(&mut self) {
         let roster = self.core.roster();
         if self.roster_height == Some(roster.height()) {
             return;
         }
         self.roster_height = Some(roster.height());
-        let keys = roster.members().into_iter().map(|member| member.key).collect();
-        *self.signals.members.write().unwrap_or_else(PoisonError::into_inner) = keys;
         if let Err(error) = self.folder.write_roster(roster) {
             tracing::warn!("the roster's copy could not be written: {error}");
         }

@@ -1,12 +1,14 @@
 //! TLS 1.3 with raw public keys (RFC 7250): a device is its Ed25519 key, and there is no certificate to parse.
 //!
 //! The handshake proves that the peer holds its key. Whether that key belongs is the roster's to say: the dialling side
-//! checks it in the handshake, and the core checks it on every connection of either side, resumed ones too, because TLS does
-//! not ask the verifier again when it resumes.
+//! knows whom it dials and takes nobody else, and the core checks the roster on every connection of either side, resumed ones
+//! too, because TLS does not ask the verifier again when it resumes.
 
 use crate::error::NodeError;
+use crate::tickets::{Sessions, TICKETS_GIVEN, Tickets};
 use creel_protocol::id::DeviceKey;
 use ed25519_dalek::SigningKey;
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::{
@@ -15,8 +17,7 @@ use rustls::pki_types::{
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
-use std::collections::HashSet;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 /// The protocol between members.
 pub(crate) const ALPN_MEMBERS: &[u8] = b"creel/1";
@@ -28,18 +29,15 @@ const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0
 const PKCS8_PREFIX: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
-/// The keys of the roster's members, as the shell last published them.
-pub(crate) type Members = Arc<RwLock<HashSet<DeviceKey>>>;
-
 /// The key in a raw public key, if it is an Ed25519 one.
 pub(crate) fn key_in(spki: &[u8]) -> Option<DeviceKey> {
     spki.strip_prefix(&SPKI_PREFIX)?.try_into().ok().map(DeviceKey)
 }
 
-/// Accepts a peer that holds an Ed25519 key, and if `members` are given only one of theirs.
+/// Accepts a peer that holds an Ed25519 key, and if one is expected only that.
 #[derive(Debug)]
 struct Pin {
-    members: Option<Members>,
+    expected: Option<DeviceKey>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -47,11 +45,10 @@ impl Pin {
     fn check(&self, end_entity: &CertificateDer<'_>) -> Result<(), Error> {
         let key =
             key_in(end_entity).ok_or_else(|| Error::General("the peer's key is not an Ed25519 key".to_owned()))?;
-        let belongs = self
-            .members
-            .as_ref()
-            .is_none_or(|members| members.read().unwrap_or_else(PoisonError::into_inner).contains(&key));
-        if belongs { Ok(()) } else { Err(Error::General(format!("{} is not a member", key.short()))) }
+        match self.expected {
+            Some(expected) if expected != key => Err(Error::General(format!("{} is another device", key.short()))),
+            _ => Ok(()),
+        }
     }
 
     fn check_signature(
@@ -166,29 +163,47 @@ fn tls(error: Error) -> NodeError {
     NodeError::System(format!("TLS: {error}"))
 }
 
-/// The accepting side: any device may finish the handshake; a stranger then gets no further than enrolment.
-pub(crate) fn server(key: &SigningKey) -> Result<quinn::crypto::rustls::QuicServerConfig, NodeError> {
+/// The accepting side: any device may finish the handshake; a stranger then gets no further than enrolment. Whoever comes
+/// again with a ticket may speak in its first flight.
+pub(crate) fn server(
+    key: &SigningKey,
+    sessions: Arc<Sessions>,
+) -> Result<quinn::crypto::rustls::QuicServerConfig, NodeError> {
     let provider = provider();
     let certified = certified(key, &provider)?;
-    let pin = Arc::new(Pin { members: None, provider: Arc::clone(&provider) });
+    let pin = Arc::new(Pin { expected: None, provider: Arc::clone(&provider) });
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(tls)?
         .with_client_cert_verifier(pin)
         .with_cert_resolver(Arc::new(rustls::server::AlwaysResolvesServerRawPublicKeys::new(certified)));
     config.alpn_protocols = vec![ALPN_MEMBERS.to_vec(), ALPN_ENROL.to_vec()];
+    // Early data needs sessions that are stored (a ticket that carries its own session never gives any), and QUIC wants
+    // this limit: its own flow control says how much may come.
+    config.session_storage = sessions;
+    config.max_early_data_size = u32::MAX;
+    config.send_tls13_tickets = TICKETS_GIVEN;
     config.try_into().map_err(|error| NodeError::System(format!("TLS for QUIC: {error}")))
 }
 
-/// The dialling side: among members the peer must be one; to enrol, whoever answers has to prove itself by the invite.
-pub(crate) fn client(
-    key: &SigningKey,
-    members: Option<Members>,
-) -> Result<quinn::crypto::rustls::QuicClientConfig, NodeError> {
+/// Whom a device dials.
+#[derive(Debug, Clone)]
+pub(crate) enum Whom {
+    /// Whoever answers, which then has to prove itself by the invite.
+    Anyone,
+    /// A member, and the tickets it gave.
+    Member(DeviceKey, Arc<Tickets>),
+}
+
+/// The dialling side. To be made once for each peer: tickets are only good with the configuration they came to.
+pub(crate) fn client(key: &SigningKey, whom: Whom) -> Result<quinn::crypto::rustls::QuicClientConfig, NodeError> {
     let provider = provider();
     let certified = certified(key, &provider)?;
-    let alpn = if members.is_some() { ALPN_MEMBERS } else { ALPN_ENROL };
-    let pin = Arc::new(Pin { members, provider: Arc::clone(&provider) });
+    let (alpn, expected, tickets) = match whom {
+        Whom::Anyone => (ALPN_ENROL, None, Resumption::disabled()),
+        Whom::Member(peer, tickets) => (ALPN_MEMBERS, Some(peer), Resumption::store(tickets)),
+    };
+    let pin = Arc::new(Pin { expected, provider: Arc::clone(&provider) });
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(tls)?
@@ -196,5 +211,9 @@ pub(crate) fn client(
         .with_custom_certificate_verifier(pin)
         .with_client_cert_resolver(Arc::new(rustls::client::AlwaysResolvesClientRawPublicKeys::new(certified)));
     config.alpn_protocols = vec![alpn.to_vec()];
+    config.resumption = tickets;
+    config.enable_early_data = expected.is_some();
+    // The name says nothing: a device is its key.
+    config.enable_sni = false;
     config.try_into().map_err(|error| NodeError::System(format!("TLS for QUIC: {error}")))
 }

@@ -12,6 +12,7 @@ pub(crate) mod invite;
 pub(crate) mod join;
 pub(crate) mod list;
 pub(crate) mod measure;
+pub(crate) mod nudge;
 pub(crate) mod plan;
 pub(crate) mod proof;
 pub(crate) mod record;

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::Ordering;
 
 /// Characters of an idempotency key.
 const KEY_MAX: usize = 200;
@@ -198,4 +199,11 @@ pub(super) async fn photo(State(api): State<Api>, headers: HeaderMap, bytes: Byt
     let folder = api.folder.clone();
     let kept = tokio::task::spawn_blocking(move || crate::photos::keep(&folder, &bytes)).await;
     Ok(Json(json!({ "hash": kept.map_err(|_| confused())?? })))
+}
+
+/// There may be a road again: whoever keeps connections tries at once, and may use what it has kept for that.
+pub(super) async fn nudge(State(api): State<Api>, headers: HeaderMap) -> Result<Json<Value>, ApiError> {
+    tap(&headers)?;
+    api.shell.signals.nudge.notify_one();
+    Ok(Json(json!({ "waiting": api.shell.signals.waiting.load(Ordering::Relaxed) })))
 }

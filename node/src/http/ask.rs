@@ -34,6 +34,8 @@ pub(super) async fn status(State(api): State<Api>) -> Result<Json<Value>, ApiErr
         let key = peer["device"].as_str().and_then(|key| DeviceKey::parse(key).ok());
         if let Some(contact) = key.and_then(|key| contacts.get(&key)) {
             peer["address"] = json!(contact.address);
+            // A connection stands longer than a road.
+            peer["connected"] = json!(peer["connected"] == true && contact.is_near());
             peer["last_seen"] = json!(time::rfc3339_at(contact.last_seen));
         }
     }

@@ -93,6 +93,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/retractions", post(act::retract)),
         ("/imports", post(act::import)),
         ("/invites", post(act::invite)),
+        ("/nudge", post(act::nudge)),
         ("/photos", post(act::photo)),
         ("/photos/{hash}", get(ask::photo)),
     ]

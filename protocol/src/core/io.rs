@@ -63,6 +63,12 @@ pub enum Input {
         /// Edits that were refused when the frame was decoded, in words.
         refused: Vec<String>,
     },
+    /// Nothing has come from the peer for a while: what it has not acknowledged is to be sent once more, a little of it, beside the
+    /// stream.
+    Repeat {
+        /// The connection.
+        session: SessionId,
+    },
     /// A connection ended.
     Disconnected {
         /// The connection.
@@ -114,6 +120,13 @@ pub enum Output {
     },
     /// Send a frame.
     Send {
+        /// The connection.
+        session: SessionId,
+        /// The frame.
+        frame: Frame,
+    },
+    /// Send a frame once more, in a datagram, if it fits into one.
+    Repeat {
         /// The connection.
         session: SessionId,
         /// The frame.

@@ -222,6 +222,7 @@ impl Core {
             }
             Input::Connected { session, peer, dialled } => self.connected(step, session, peer, dialled),
             Input::Received { session, frame, refused } => self.received(step, now, session, frame, refused),
+            Input::Repeat { session } => self.repeat(step, session),
             Input::Disconnected { session } => {
                 self.end(session);
                 Ok(())

@@ -14,6 +14,9 @@ use crate::sync::frame::{Heads, Hello, Listed, VERSION, heads_digest};
 use crate::sync::{Frame, Holding, JournalEntry, Scope, Session};
 use std::collections::{BTreeSet, HashMap};
 
+/// Bytes of edits that are repeated at once: a few datagrams.
+const REPEAT_BYTES_MAX: usize = 3_000;
+
 /// What a session sees of the node: what is durable, and the roster.
 struct Held<'a, S> {
     core_roster: &'a Roster,
@@ -129,6 +132,25 @@ impl Core {
             head: self.roster_durable.1,
         };
         step.outputs.push(Output::Send { session, frame: Frame::Hello(hello) });
+        // The dialling side does not wait for an answer: what it has to tell goes in the same flight.
+        self.pump(step, session)
+    }
+
+    /// The oldest edits that a silent peer has not acknowledged, one to a frame.
+    pub(super) fn repeat<S: Store>(&self, step: &mut Step<'_, S>, id: SessionId) -> Result<(), StoreError> {
+        let Some(session) = self.sessions.get(&id) else { return Ok(()) };
+        let mut bytes = 0;
+        for edit in session.oldest_unacked() {
+            let Some(arrival) = keys::read::<Arrival>(&step.overlay, &keys::arrival(&edit))? else { continue };
+            let Some(stored) = step.overlay.get(&keys::edit(&arrival.document, &edit))? else { continue };
+            bytes += stored.len();
+            if bytes > REPEAT_BYTES_MAX {
+                break;
+            }
+            let edit = Edit::stored(&self.roster.organisation(), stored)
+                .map_err(|error| StoreError::Failed(format!("a stored edit is damaged: {error}")))?;
+            step.outputs.push(Output::Repeat { session: id, frame: Frame::Edits(vec![edit]) });
+        }
         Ok(())
     }
 

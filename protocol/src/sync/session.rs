@@ -143,6 +143,14 @@ impl Session {
         self.pending.first_key_value().map_or(self.cursor, |(seq, _)| *seq)
     }
 
+    /// Edits on their way, those first that came first into the journal.
+    pub fn oldest_unacked(&self) -> Vec<EditId> {
+        let mut waiting: Vec<_> =
+            self.unacked.iter().map(|(id, (_, entries))| (entries.first().copied().unwrap_or(u64::MAX), *id)).collect();
+        waiting.sort_unstable();
+        waiting.into_iter().map(|(_, id)| id).collect()
+    }
+
     /// How many edits are on their way.
     pub fn unacked(&self) -> usize {
         self.unacked.len()
@@ -172,10 +180,11 @@ impl Session {
     /// until it is empty.
     pub fn pump<H: Holding>(&mut self, holding: &H) -> Result<Vec<Frame>, StoreError> {
         let mut frames = Vec::new();
-        if !self.greeted {
+        // The dialling side knows whom it dialled, and need not be greeted to tell what it has.
+        if !self.greeted && !self.dialled {
             return Ok(frames);
         }
-        if self.roster_height < holding.roster_height() {
+        if self.greeted && self.roster_height < holding.roster_height() {
             frames.extend(roster_frames(holding.roster_entries(self.roster_height + 1)));
             self.roster_height = holding.roster_height();
         }
@@ -208,7 +217,7 @@ impl Session {
         }
         if !edits.edits.is_empty() {
             frames.push(Frame::Edits(edits.edits));
-        } else if drained {
+        } else if drained && self.greeted {
             frames.extend(self.prove(holding)?);
         }
         Ok(frames)

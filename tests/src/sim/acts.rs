@@ -23,8 +23,14 @@ impl World {
         self.plan(after, Event::Work);
         let up: Vec<usize> = (0..self.nodes.len()).filter(|at| self.nodes[*at].core.is_some()).collect();
         let Some(at) = self.rng.pick(&up).copied() else { return };
-        if self.rng.percent(1) {
+        if self.rng.between(0, 999) < 3 {
             self.talk(at);
+        } else if self.rng.percent(3) {
+            // As after a silence.
+            let sessions: Vec<_> = self.nodes[at].sessions.keys().copied().collect();
+            if let Some(session) = self.rng.pick(&sessions).copied() {
+                self.feed(at, Input::Repeat { session });
+            }
         } else if let Some(act) = self.invent(at) {
             let tap = Tap(self.rng.bytes());
             if self.rng.percent(20) {

@@ -152,7 +152,9 @@ impl World {
                 self.nodes[at].commits.push(commit);
             }
             Output::Reply { request, reply } => self.answer(at, request, reply),
-            Output::Send { session, frame } => self.put_on_wire(at, session, &frame),
+            Output::Send { session, frame } | Output::Repeat { session, frame } => {
+                self.put_on_wire(at, session, &frame);
+            }
             Output::Close { session, why } => self.hang_up(at, session, &why),
             Output::Refused { peer, why } => {
                 self.refused += 1;

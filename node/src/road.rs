@@ -1,0 +1,286 @@
+//! The road to the hub: dialling until somebody answers, and noticing when nobody does any more.
+//!
+//! A device that holds a ticket speaks in its first flight: the edits that wait go out with the handshake's first datagrams.
+//! While edits wait and the hub is silent two things go on side by side. On the connection that stands, the oldest edits are
+//! sent again and again, a few datagrams at a time, so that a road that is there again carries them at once; QUIC by itself
+//! would wait for a probe timer that doubles. And new connections are tried, in case the hub has forgotten the old one. The
+//! first that answers wins.
+
+use crate::link::{CLOSE_DONE, CLOSE_REFUSED, HANDSHAKE, Links, peer_key, truncated};
+use crate::shell::Shell;
+use crate::tickets::Tickets;
+use creel_protocol::id::DeviceKey;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use quinn::{Connection, Endpoint};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+/// The first pause between two attempts to connect; it doubles.
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+/// The longest pause while nothing waits to be delivered: what is sent in an hour is in docs/benchmarks.md.
+const PAUSE_IDLE_MAX: Duration = Duration::from_secs(60);
+/// The longest pause while an edit waits.
+const PAUSE_WAITING_MAX: Duration = Duration::from_secs(2);
+/// After so long a time without an answer the pauses grow to those of idle devices.
+const HOPE: Duration = Duration::from_secs(1_800);
+/// How often it is looked whether a peer is still there.
+const LOOK: Duration = Duration::from_millis(50);
+/// While an edit waits, a peer that says nothing for two round trips and this long is taken to be away.
+const SILENCE: Duration = Duration::from_millis(150);
+/// The shortest and the longest pause between two repetitions on a connection whose peer is away.
+const REPEAT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+/// After so long the repetitions come at their longest pause.
+const REPEAT_HOPE: Duration = Duration::from_secs(90);
+
+/// A way to the hub.
+#[derive(Debug, Clone)]
+pub(crate) struct Road {
+    pub(crate) links: Links,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) config: quinn::ClientConfig,
+    pub(crate) tickets: Arc<Tickets>,
+    pub(crate) hub: DeviceKey,
+    pub(crate) addresses: Vec<String>,
+}
+
+/// A connection that was answered.
+#[derive(Debug)]
+struct Standing {
+    connection: Connection,
+    session: Arc<AtomicU64>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Standing {
+    fn heard(&self) -> u64 {
+        self.connection.stats().udp_rx.datagrams
+    }
+
+    fn is_over(&self) -> bool {
+        self.task.is_finished()
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        self.connection.close(CLOSE_DONE, b"another connection took its place");
+    }
+}
+
+/// Rings when the device gets an address: its network has changed, and what stood before may be gone.
+pub(crate) async fn watch_network(shell: Shell) {
+    let mut watcher = match if_watch::tokio::IfWatcher::new() {
+        Ok(watcher) => watcher,
+        Err(error) => {
+            return tracing::info!("changes of the network are not noticed here ({error}); creel nudge helps");
+        }
+    };
+    // The first events tell what there is.
+    let settled = Instant::now() + PAUSE_MIN;
+    while let Some(event) = watcher.next().await {
+        match event {
+            Ok(if_watch::IfEvent::Up(net)) if Instant::now() > settled => {
+                tracing::debug!(%net, "the network changed");
+                shell.signals.nudge.notify_one();
+            }
+            Ok(_) => {}
+            Err(error) => return tracing::info!("changes of the network are not noticed any more: {error}"),
+        }
+    }
+}
+
+impl Road {
+    /// Keeps a connection to the hub, for as long as the node runs.
+    pub(crate) async fn keep(self) {
+        let mut standing: Option<Standing> = None;
+        loop {
+            let began = Instant::now();
+            if let Some(answered) = self.seek(standing.as_ref()).await {
+                tracing::info!(address = %answered.connection.remote_address(), "connected to the hub");
+                standing = Some(answered);
+            }
+            if let Some(current) = &standing {
+                self.stay(current).await;
+                if current.is_over() {
+                    tracing::info!("the connection to the hub ended");
+                    standing = None;
+                }
+            }
+            // A hub that answers and hangs up is not dialled in a tight loop.
+            tokio::time::sleep(PAUSE_MIN.saturating_sub(began.elapsed())).await;
+        }
+    }
+
+    fn waits(&self) -> bool {
+        self.links.shell.signals.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Returns when the connection is over, when its peer is silent though edits wait for it, or when the network changed.
+    async fn stay(&self, current: &Standing) {
+        let signals = &self.links.shell.signals;
+        let (mut heard, mut since) = (current.heard(), Instant::now());
+        let mut waited = self.waits();
+        loop {
+            tokio::select! {
+                _ = current.connection.closed() => return,
+                () = signals.nudge.notified() => return self.tickets.set_urgent(true),
+                () = tokio::time::sleep(LOOK), if waited => {}
+                () = signals.waits.notified(), if !waited => {}
+            }
+            let now = current.heard();
+            let waits = self.waits();
+            if now != heard || !waits || !waited {
+                (heard, since) = (now, Instant::now());
+            } else if since.elapsed() >= SILENCE + 2 * current.connection.rtt() {
+                return;
+            }
+            if current.is_over() {
+                return;
+            }
+            waited = waits;
+        }
+    }
+
+    /// Tries to connect until an attempt is answered, or the connection that stands is heard again.
+    async fn seek(&self, standing: Option<&Standing>) -> Option<Standing> {
+        let signals = &self.links.shell.signals;
+        let heard = standing.map(Standing::heard);
+        let began = Instant::now();
+        let (mut pause, mut next) = (PAUSE_MIN, Instant::now());
+        let repeat_each = standing.map_or(REPEAT.1, |standing| standing.connection.rtt().mul_f32(0.75));
+        let mut repeat_each = repeat_each.clamp(REPEAT.0, REPEAT.1);
+        let mut repeat = Instant::now();
+        let mut addresses = self.addresses.iter().cycle();
+        let mut tries = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(next) => {
+                    if let Some(address) = addresses.next() {
+                        tries.push(self.attempt(address));
+                    }
+                    let hopes = self.waits() && began.elapsed() < HOPE;
+                    next += pause;
+                    pause = (pause * 2).min(if hopes { PAUSE_WAITING_MAX } else { PAUSE_IDLE_MAX });
+                }
+                Some(result) = tries.next() => match result {
+                    Ok(answered) => {
+                        self.tickets.set_urgent(false);
+                        return Some(answered);
+                    }
+                    Err(why) => tracing::debug!("the hub could not be reached: {why}"),
+                },
+                () = tokio::time::sleep_until(repeat), if standing.is_some() => {
+                    let Some(standing) = standing.filter(|standing| !standing.is_over()) else {
+                        repeat += PAUSE_IDLE_MAX;
+                        continue;
+                    };
+                    if Some(standing.heard()) != heard {
+                        self.tickets.set_urgent(false);
+                        return None;
+                    }
+                    if self.waits() {
+                        self.links.shell.repeat(standing.session.load(Ordering::Relaxed)).await;
+                    }
+                    if began.elapsed() > REPEAT_HOPE {
+                        repeat_each = REPEAT.1;
+                    }
+                    repeat += repeat_each;
+                }
+                () = signals.nudge.notified() => {
+                    self.tickets.set_urgent(true);
+                    (pause, next) = (PAUSE_MIN, Instant::now());
+                }
+                () = signals.waits.notified() => {
+                    pause = pause.min(PAUSE_WAITING_MAX);
+                    next = next.min(Instant::now() + PAUSE_MIN);
+                }
+            }
+        }
+    }
+
+    /// One attempt: with a ticket if there is one, so that what waits goes out at once.
+    async fn attempt(&self, address: &str) -> Result<Standing, String> {
+        let found: Vec<SocketAddr> =
+            tokio::net::lookup_host(address).await.map_err(|error| format!("“{address}”: {error}"))?.collect();
+        let mut last = format!("“{address}” has no address");
+        for target in found {
+            let connecting = match self.endpoint.connect_with(self.config.clone(), target, "creel") {
+                Ok(connecting) => connecting,
+                Err(error) => {
+                    last = error.to_string();
+                    continue;
+                }
+            };
+            let session = Arc::new(AtomicU64::default());
+            let (connection, task) = match connecting.into_0rtt() {
+                Ok((connection, accepted)) => {
+                    let (answered, answer) = oneshot::channel();
+                    let road = self.clone();
+                    let task = tokio::spawn(road.early(connection.clone(), accepted, Arc::clone(&session), answered));
+                    if timeout(HANDSHAKE, answer).await != Ok(Ok(true)) {
+                        connection.close(CLOSE_DONE, b"no answer");
+                        last = format!("{target} does not answer");
+                        continue;
+                    }
+                    (connection, task)
+                }
+                Err(connecting) => match timeout(HANDSHAKE, connecting).await {
+                    Ok(Ok(connection)) => {
+                        let (road, carried, number) = (self.clone(), connection.clone(), Arc::clone(&session));
+                        (connection, tokio::spawn(async move { road.carry(&carried, &number).await }))
+                    }
+                    Ok(Err(error)) => {
+                        last = format!("{target}: {error}");
+                        continue;
+                    }
+                    Err(_) => {
+                        last = format!("{target} does not answer");
+                        continue;
+                    }
+                },
+            };
+            return Ok(Standing { connection, session, task });
+        }
+        Err(last)
+    }
+
+    /// A session that begins before the handshake has ended. If the hub did not want the ticket, what was said is void and
+    /// said again.
+    async fn early(
+        self,
+        connection: Connection,
+        accepted: quinn::ZeroRttAccepted,
+        number: Arc<AtomicU64>,
+        answered: oneshot::Sender<bool>,
+    ) {
+        let session = tokio::spawn({
+            let (links, connection, number, hub) =
+                (self.links.clone(), connection.clone(), Arc::clone(&number), self.hub);
+            async move { links.session(&connection, hub, true, &number).await }
+        });
+        let accepted = accepted.await;
+        // Whoever asked may have given up.
+        let _ = answered.send(connection.close_reason().is_none());
+        let why = session.await.unwrap_or_else(|error| error.to_string());
+        if !accepted && connection.close_reason().is_none() {
+            self.carry(&connection, &number).await;
+        } else {
+            connection.close(CLOSE_REFUSED, truncated(&why).as_bytes());
+        }
+    }
+
+    /// A session on a connection whose handshake has ended.
+    async fn carry(&self, connection: &Connection, number: &AtomicU64) {
+        let why = if peer_key(connection) == Some(self.hub) {
+            self.links.session(connection, self.hub, true, number).await
+        } else {
+            "this is not the hub".to_owned()
+        };
+        connection.close(CLOSE_REFUSED, truncated(&why).as_bytes());
+    }
+}
