@@ -43,22 +43,20 @@ fn a_hub_keeps_what_it_acknowledged() {
     assert!(cutter.acknowledged > cuts, "the hub was hardly under load");
 }
 
-/// The test above can fail: without any one of the guards the hub forgets something, or does not start.
+/// The test above can fail: without a guard the hub forgets something, or finds its store damaged; the same hub with all of
+/// them does not. The other guards matter too seldom under a whole hub to wait for it here: `storage/tests/power_cut.rs`
+/// shows what each is for. `CREEL_POWER_CUT_GUARDS` names others to try.
 #[test]
 fn a_hub_without_a_guard_forgets() {
     let Some(shim) = Shim::compile() else { return };
-    let cuts = number_from("CREEL_POWER_CUTS_UNGUARDED").unwrap_or(80);
-    // A half-written snapshot comes from a cut during recovery, so that guard is tried with early cuts only.
-    for (removed, early_of_four) in [
-        ("sync_data", 1),
-        ("sync_after_open", 2),
-        ("remove_half_snapshots", 4),
-        ("chunk_values", 1),
-        ("fence_segments", 1),
-        ("sync_log", 1),
-    ] {
+    let cuts = number_from("CREEL_POWER_CUTS_UNGUARDED").unwrap_or(60);
+    let control = Cutter::new(&shim, Some("none"), 1).first_loss(10);
+    assert_eq!(control, None, "with every guard in place");
+    let guards = std::env::var("CREEL_POWER_CUT_GUARDS").unwrap_or_else(|_| "sync_data sync_log".to_owned());
+    for removed in guards.split_whitespace() {
         let mut cutter = Cutter::new(&shim, Some(removed), 1);
-        cutter.early_of_four = early_of_four;
+        // A half-written snapshot comes from a cut during recovery.
+        cutter.early_of_four = if removed == "remove_half_snapshots" { 4 } else { 1 };
         let loss = cutter.first_loss(cuts);
         assert!(loss.is_some(), "without the guard {removed}, {cuts} power cuts lost nothing");
         println!("without {removed}: {}", loss.unwrap_or_default());
@@ -68,7 +66,7 @@ fn a_hub_without_a_guard_forgets() {
 /// Cuts the power of hubs.
 struct Cutter<'a> {
     shim: &'a Shim,
-    removed: Option<&'static str>,
+    removed: Option<&'a str>,
     random: Random,
     /// Of four cuts, how many come early: while the store is opened and recovers from the cut before.
     early_of_four: u64,
@@ -83,7 +81,7 @@ struct Cutter<'a> {
 }
 
 impl<'a> Cutter<'a> {
-    fn new(shim: &'a Shim, removed: Option<&'static str>, seed: u64) -> Self {
+    fn new(shim: &'a Shim, removed: Option<&'a str>, seed: u64) -> Self {
         Self {
             shim,
             removed,
@@ -343,6 +341,7 @@ fn unguarded_hub() {
         "chunk_values" => guards.chunk_values = false,
         "fence_segments" => guards.fence_segments = false,
         "sync_log" => guards.sync_log = false,
+        "none" => {}
         other => panic!("there is no guard {other}"),
     }
     let anywhere = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));

@@ -7,9 +7,13 @@ use creel::demo::day::Random;
 use creel::demo::judge::HUB;
 use creel::demo::node::eventually;
 use creel_protocol::cbor::{Decode, Encode};
+use creel_protocol::core::keys;
+use creel_protocol::id::DeviceKey;
 use creel_protocol::roster::invite::Issued;
+use creel_protocol::roster::{Change, Enrol, Role, Roster};
 use creel_protocol::store::{Batch, Store};
 use creel_storage::{Engine, Options, SledEngine};
+use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
 use shared::hostile::{block_on, dial, framed, say, stolen_key};
 use shared::{LIMIT, Office};
@@ -266,6 +270,114 @@ fn an_expired_invite_is_refused() {
         office.firm.device("late").creel(&["join", &invite, "--hub", &address]).expect_err("it is over").to_string();
     assert!(error.contains("expired"), "{error}");
     assert_eq!(office.hub("/status")["peers"], json!([]));
+}
+
+/// One tap is one act, also where its own effect changes what it names: a filter, or a new invite.
+#[test]
+fn a_tap_is_one_act() {
+    let mut office = Office::open(40);
+    office.orders("nobody", 40, 9);
+    let api = office.firm.hub.api().expect("it runs").clone();
+    let plan = json!({ "filter": "driver:nobody limit:3", "fields": { "driver": "driver:li-wei" } });
+    let tap = office.firm.tap();
+    let made: Vec<Value> = (0..3).map(|_| api.post("/plans", &tap, &plan).expect("it is planned")).collect();
+    assert_eq!(made[0].as_array().map(Vec::len), Some(3));
+    assert!(made.iter().all(|again| again == &made[0]), "the same tap planned something else: {made:#?}");
+    let moved = office.hub("/shipments?filter=driver:li-wei");
+    assert_eq!(moved.as_array().map(Vec::len), Some(3));
+
+    let invite = json!({ "role": "viewer", "name": "Ann" });
+    let tap = office.firm.tap();
+    let invites: Vec<Value> = (0..2).map(|_| api.post("/invites", &tap, &invite).expect("the hub invites")).collect();
+    assert_eq!(invites[0]["invite"], invites[1]["invite"]);
+    let other = api.post("/invites", &office.firm.tap(), &invite).expect("the hub invites");
+    assert_ne!(invites[0]["invite"], other["invite"]);
+}
+
+/// Nothing is half taken: an order that is too long for one edit and wrong at its end is refused whole.
+#[test]
+fn a_long_order_is_taken_whole_or_not() {
+    let office = Office::open(41);
+    let line = |number: usize, name: &str| json!({ "line": format!("{number}{name}"), "sku": format!("HOOK-{number}"), "name": "鱼钩".repeat(50), "quantity": 1000 });
+    let order = |last: &str| {
+        let lines: Vec<_> = (1..=100).map(|number| line(number, if number == 100 { last } else { "" })).collect();
+        json!({ "orders": [{ "number": "LONG-1", "row": 7, "lines": lines }] })
+    };
+    let api = office.firm.hub.api().expect("it runs");
+    let report = api.post("/imports", &office.firm.tap(), &order("/1")).expect("a report comes");
+    assert_eq!((&report["taken"], &report["refused"][0]["line"]), (&json!(0), &json!(7)), "{report}");
+    assert!(api.get("/shipments/LONG-1").is_err(), "half of a refused order was taken");
+    let report = api.post("/imports", &office.firm.tap(), &order("")).expect("a report comes");
+    assert_eq!(report["taken"], 1, "{report}");
+    let shown = api.get("/shipments/LONG-1").expect("it is there");
+    assert_eq!(
+        shown["plan"]["lines"]
+            .as_array()
+            .map_or_else(|| shown["plan"]["lines"].as_object().map(serde_json::Map::len), |lines| Some(lines.len()),),
+        Some(100)
+    );
+}
+
+/// A hub whose store is gone still is the hub: its keys and its recovery file are not replaced.
+#[test]
+fn a_lost_store_is_not_a_new_organisation() {
+    let mut office = Office::open(42);
+    assert!(office.firm.hub.stop().expect("it ends").success());
+    let data = office.firm.hub.data.clone();
+    let files = || {
+        ["issuer.key", "device.key", "recovery.txt"].map(|file| std::fs::read(data.join(file)).expect("it is there"))
+    };
+    let before = files();
+    std::fs::remove_dir_all(data.join("store")).expect("the store goes");
+    let error = office.firm.hub.creel(&["init", "--org", "Another"]).expect_err("it has one").to_string();
+    assert!(error.contains("belongs to the organisation"), "{error}");
+    assert_eq!(files(), before);
+    office.firm.restart_hub("127.0.0.1:0".parse().expect("an address")).expect("it is served as before");
+}
+
+/// A roster that is longer than a frame is sent to a new member all the same.
+#[test]
+fn a_firm_of_thousands_is_joined() {
+    let mut office = Office::open(43);
+    assert!(office.firm.hub.stop().expect("it ends").success());
+    let data = office.firm.hub.data.clone();
+    {
+        let mut engine =
+            SledEngine::open(&data.join("store"), Options::hub()).expect("the hub's store is whole").engine;
+        let issuer = stolen_issuer(&data);
+        let stored = |engine: &SledEngine, height| engine.get(&keys::roster(height)).expect("it can be read");
+        let mut roster = Roster::begin(&stored(&engine, 0).expect("there is a genesis")).expect("it verifies");
+        while let Some(entry) = stored(&engine, roster.height() + 1) {
+            roster.append(&entry).expect("it verifies");
+        }
+        let mut batch = Batch::default();
+        for number in 0..1_500_u16 {
+            let mut seed = [43; 32];
+            seed[..2].copy_from_slice(&number.to_be_bytes());
+            let key = DeviceKey(SigningKey::from_bytes(&seed).verifying_key().to_bytes());
+            let enrol =
+                Enrol { key, role: Role::Viewer, party: None, name: format!("viewer {number} {}", "x".repeat(60)) };
+            let entry = roster.write(Change::Enrol(enrol), 1, &issuer).expect("the issuer may");
+            roster.append(&entry).expect("it fits");
+            batch.put(keys::roster(roster.height()), entry);
+        }
+        assert!(batch.writes().filter_map(|(_, entry)| entry).map(<[u8]>::len).sum::<usize>() > 256 * 1024);
+        engine.apply(&batch).and_then(|()| engine.sync()).expect("it can be written");
+    }
+    office.firm.restart_hub("127.0.0.1:0".parse().expect("an address")).expect("the hub starts again");
+    let member = office.firm.admit("driver", Some("driver:late"), "late").expect("the last one joins too");
+    eventually("the hub to be met", LIMIT, || {
+        let status = member.node.api()?.get("/status")?;
+        Ok((status["roster_height"] == office.hub("/status")["roster_height"]).then_some(()))
+    })
+    .expect("it holds the whole roster");
+}
+
+/// The key by which a hub writes the roster.
+fn stolen_issuer(data: &Path) -> SigningKey {
+    let text = std::fs::read_to_string(data.join("issuer.key")).expect("a hub has an issuer's key");
+    let seed = data_encoding::HEXLOWER.decode(text.trim().as_bytes()).expect("hexadecimal digits");
+    SigningKey::from_bytes(&seed.try_into().expect("32 bytes"))
 }
 
 /// A member of one organisation is a stranger to another: refused, counted, and without effect.

@@ -2,8 +2,9 @@
 
 use crate::error::NodeError;
 use crate::folder::{Folder, Settings, new_key};
+use crate::framing::{self, FramingError};
 use crate::link::{connect, exporter, peer_key, transport};
-use crate::{framing, tls};
+use crate::tls;
 use creel_protocol::core::{self, OpenCoreError};
 use creel_protocol::id::{Digest, OrganisationId};
 use creel_protocol::roster::Roster;
@@ -30,6 +31,9 @@ pub struct Initialised {
     pub recovery: PathBuf,
 }
 
+/// Roster entries of a welcome.
+const ENTRIES_MAX: usize = 1 << 20;
+
 /// A membership.
 #[derive(Debug, Clone)]
 pub struct Joined {
@@ -49,6 +53,7 @@ pub struct Joined {
 pub fn init(data: &Path, organisation: &str, workflow: &str) -> Result<Initialised, NodeError> {
     Workflow::parse(workflow)?;
     let folder = Folder::open(data)?;
+    refuse_known(&folder)?;
     let mut engine = folder.open_store(None, true)?.engine;
     let mut identity = folder.identity_or_new()?;
     refuse_members(&folder, &engine, &identity)?;
@@ -69,6 +74,17 @@ pub fn init(data: &Path, organisation: &str, workflow: &str) -> Result<Initialis
     })
 }
 
+/// The roster's copy outlives the store: whoever has one belongs to an organisation, and its keys are not to be replaced.
+fn refuse_known(folder: &Folder) -> Result<(), NodeError> {
+    match folder.roster()? {
+        Some(roster) => Err(NodeError::HasOrganisation {
+            folder: folder.path().to_owned(),
+            organisation: roster.genesis().organisation.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
 fn refuse_members(folder: &Folder, engine: &SledEngine, identity: &core::Identity) -> Result<(), NodeError> {
     match core::Core::open(engine, identity.clone()) {
         Ok((core, _)) => Err(NodeError::HasOrganisation {
@@ -85,6 +101,7 @@ fn refuse_members(folder: &Folder, engine: &SledEngine, identity: &core::Identit
 pub async fn join(data: &Path, invite: &str, hub: Option<&str>) -> Result<Joined, NodeError> {
     let invite = Invite::parse(invite)?;
     let folder = Folder::open(data)?;
+    refuse_known(&folder)?;
     let mut engine = folder.open_store(None, false)?.engine;
     let identity = folder.identity_or_new()?;
     refuse_members(&folder, &engine, &identity)?;
@@ -150,11 +167,20 @@ async fn redeem(
     framing::write(&mut send, &request).await.map_err(|error| broken(error.to_string()))?;
     let (answer, _) =
         framing::read(&mut receive, &OrganisationId::default()).await.map_err(|error| broken(error.to_string()))?;
-    let welcome = match answer {
+    let mut welcome = match answer {
         Frame::Welcome(welcome) => welcome,
         Frame::Refuse(why) => return Err(NodeError::NotJoined(why)),
         _ => return Err(refused("what answered is not a creel hub")),
     };
+    // The genesis came with it; the other entries follow.
+    loop {
+        match framing::read(&mut receive, &OrganisationId::default()).await {
+            Ok((Frame::Roster(entries), _)) if welcome.entries.len() < ENTRIES_MAX => welcome.entries.extend(entries),
+            Ok(_) => return Err(refused("what answered is not a creel hub")),
+            Err(FramingError::Ended) => break,
+            Err(error) => return Err(broken(error.to_string())),
+        }
+    }
     let roster = check(&welcome, invite, &exporter, hub)?;
     match roster.member(&identity.key()) {
         Some(_) => Ok(roster),

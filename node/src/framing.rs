@@ -44,7 +44,9 @@ pub(crate) async fn read(
 /// Writes a frame.
 pub(crate) async fn write(stream: &mut quinn::SendStream, frame: &Frame) -> Result<(), FramingError> {
     let body = frame.to_cbor();
-    // A frame is at most 256 KiB, so its length fits.
+    if body.len() > FRAME_BYTES_MAX {
+        return Err(FrameError::TooLarge(body.len()).into());
+    }
     let length = u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes();
     let bytes = [length.as_slice(), &body].concat();
     stream.write_all(&bytes).await.map_err(|error| FramingError::Broken(error.to_string()))

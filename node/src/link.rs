@@ -7,7 +7,7 @@ use creel_protocol::cbor::Encode;
 use creel_protocol::core::io::Reply;
 use creel_protocol::id::{DeviceKey, OrganisationId};
 use creel_protocol::roster::invite::EXPORTER_LABEL;
-use creel_protocol::sync::{Frame, FrameError};
+use creel_protocol::sync::{Frame, FrameError, roster_frames};
 use quinn::congestion::CubicConfig;
 use quinn::{Connection, Endpoint, TransportConfig, VarInt};
 use rustls::pki_types::CertificateDer;
@@ -31,6 +31,8 @@ pub(crate) const HANDSHAKE: Duration = Duration::from_secs(4);
 const PATIENCE: Duration = Duration::from_secs(15);
 /// What goes out before the first acknowledgement: a day's records in one flight.
 const FIRST_FLIGHT_BYTES: u64 = 1 << 20;
+/// Peers of which it is remembered where they were.
+const CONTACTS_MAX: usize = 8_192;
 /// Connections accepted at once.
 const CONNECTIONS_MAX: usize = 4_096;
 
@@ -154,12 +156,18 @@ impl Links {
             self.shell.signals.malformed.fetch_add(1, Ordering::Relaxed);
             return Err("the device sent something else".to_owned());
         };
-        let (answer, result) = match self.shell.redeem(device, exporter, redeem).await {
-            Ok(Reply::Welcome(welcome)) => (Frame::Welcome(welcome), Ok(())),
-            Ok(_) => (Frame::Refuse("the hub is confused".to_owned()), Err("another reply".to_owned())),
-            Err(refusal) => (Frame::Refuse(refusal.to_string()), Err(refusal.to_string())),
+        let (answers, result) = match self.shell.redeem(device, exporter, redeem).await {
+            Ok(Reply::Welcome(mut welcome)) => {
+                // The whole roster may be longer than a frame.
+                let rest = welcome.entries.split_off(1);
+                (std::iter::once(Frame::Welcome(welcome)).chain(roster_frames(rest)).collect(), Ok(()))
+            }
+            Ok(_) => (vec![Frame::Refuse("the hub is confused".to_owned())], Err("another reply".to_owned())),
+            Err(refusal) => (vec![Frame::Refuse(refusal.to_string())], Err(refusal.to_string())),
         };
-        framing::write(&mut send, &answer).await.map_err(|error| error.to_string())?;
+        for answer in answers {
+            framing::write(&mut send, &answer).await.map_err(|error| error.to_string())?;
+        }
         let _ = send.finish();
         // The device closes when it has read the answer.
         let _ = timeout(HANDSHAKE, connection.closed()).await;
@@ -279,7 +287,13 @@ impl Links {
             last_seen: crate::shell::now().0,
             heard: Instant::now(),
         };
-        self.contacts.lock().unwrap_or_else(PoisonError::into_inner).insert(peer, contact);
+        let mut contacts = self.contacts.lock().unwrap_or_else(PoisonError::into_inner);
+        if contacts.len() >= CONTACTS_MAX && !contacts.contains_key(&peer) {
+            // Strangers knock too: whoever was not heard for longest is forgotten.
+            let oldest = contacts.iter().min_by_key(|(_, contact)| contact.heard).map(|(key, _)| *key);
+            oldest.map(|oldest| contacts.remove(&oldest));
+        }
+        contacts.insert(peer, contact);
     }
 }
 
@@ -287,7 +301,7 @@ impl Links {
 async fn write(
     connection: &Connection,
     mut stream: quinn::SendStream,
-    mut frames: mpsc::UnboundedReceiver<LinkOut>,
+    mut frames: mpsc::Receiver<LinkOut>,
 ) -> Option<String> {
     while let Some(out) = frames.recv().await {
         match out {

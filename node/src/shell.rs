@@ -27,6 +27,8 @@ const PORTIONS_MAX: usize = 16;
 const INBOX: usize = 512;
 /// Changes that a slow live screen may fall behind by before it must reload.
 const CHANGES: usize = 4_096;
+/// Frames that may wait for a connection: more than the answer to any honest peer, and less than fills the memory.
+const LINK_FRAMES_MAX: usize = 131_072;
 
 /// What goes to a connection.
 #[derive(Debug)]
@@ -45,7 +47,7 @@ enum Message {
     Ask { query: Query, reply: Answer },
     Redeem { device: DeviceKey, exporter: [u8; 32], redeem: Redeem, reply: Answer },
     Salvage { edits: Vec<Edit>, reply: Answer },
-    Connected { session: SessionId, peer: DeviceKey, dialled: bool, out: mpsc::UnboundedSender<LinkOut> },
+    Connected { session: SessionId, peer: DeviceKey, dialled: bool, out: mpsc::Sender<LinkOut> },
     Received { session: SessionId, frame: Frame, refused: Vec<String> },
     Repeat { session: SessionId },
     Disconnected { session: SessionId },
@@ -149,13 +151,8 @@ impl Shell {
     }
 
     /// Tells of a connection; what is to be sent on it comes out of the receiver.
-    pub(crate) async fn connected(
-        &self,
-        peer: DeviceKey,
-        dialled: bool,
-    ) -> (SessionId, mpsc::UnboundedReceiver<LinkOut>) {
-        // Unbounded, because the session bounds what is on its way: 2 MiB of edits, and a list that is bounded by the store.
-        let (out, frames) = mpsc::unbounded_channel();
+    pub(crate) async fn connected(&self, peer: DeviceKey, dialled: bool) -> (SessionId, mpsc::Receiver<LinkOut>) {
+        let (out, frames) = mpsc::channel(LINK_FRAMES_MAX);
         let session = self.sessions.fetch_add(1, Ordering::Relaxed);
         self.send(Message::Connected { session, peer, dialled, out }).await;
         (session, frames)
@@ -191,7 +188,7 @@ struct Thread {
     folder: Folder,
     signals: Arc<Signals>,
     replies: HashMap<RequestId, Answer>,
-    links: HashMap<SessionId, mpsc::UnboundedSender<LinkOut>>,
+    links: HashMap<SessionId, mpsc::Sender<LinkOut>>,
     next_request: RequestId,
     /// Commits that are applied and not durable yet.
     commits: Vec<u64>,
@@ -203,6 +200,8 @@ struct Thread {
 
 impl Thread {
     fn run(&mut self, mut messages: mpsc::Receiver<Message>) -> Result<(), StoreError> {
+        // What an earlier run had not finished does not wait for somebody to come.
+        self.work_in_background(&messages)?;
         loop {
             let Some(first) = messages.blocking_recv() else { return self.make_durable() };
             let mut next = Some(first);
@@ -333,10 +332,13 @@ impl Thread {
         self.signals.waiting.store(self.core.waiting(), Ordering::Relaxed);
     }
 
-    fn link(&self, session: SessionId, out: LinkOut) {
-        if let Some(link) = self.links.get(&session) {
-            // A link that has ended says so by itself.
-            let _ = link.send(out);
+    fn link(&mut self, session: SessionId, out: LinkOut) {
+        let Some(link) = self.links.get(&session) else { return };
+        // A link that has ended says so by itself.
+        if let Err(mpsc::error::TrySendError::Full(_)) = link.try_send(out) {
+            tracing::warn!("a peer does not take what it asks for: its connection is closed");
+            // Without its end of the channel the writer stops, and with it the session.
+            self.links.remove(&session);
         }
     }
 

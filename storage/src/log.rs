@@ -26,7 +26,7 @@
 //! |---|---|---|
 //! | 0 | 4 | length of the writes, at least 1 |
 //! | 4 | 8 | number of the record: one more than the one before |
-//! | 12 | 16 | check: the first bytes of the chain after this record |
+//! | 12 | 16 | check: the first bytes of BLAKE3, keyed with the chain in the file's header, of the 12 bytes before and the writes |
 //! | 28 | length | the writes, in the order they were applied |
 //!
 //! | offset | bytes | write |
@@ -36,9 +36,10 @@
 //! | then | 4 | length of the value; `0xffff_ffff` removes the key |
 //! | then | that | value |
 //!
-//! The chain after a record is BLAKE3, keyed with the chain before it, of the record's first 12 bytes and its writes. So a
-//! record is taken only in its place: nothing left from an earlier round, or by another store, or planted inside a value by
-//! somebody who hopes that it will be read as a record, ever follows on.
+//! The chain after a record is BLAKE3, keyed with the chain before it, of the record's first 12 bytes and its writes. The
+//! check is keyed with the chain at the file's beginning, and the numbers have no gaps. So a record is taken only in its
+//! file and place: nothing left from an earlier round, or by another store, or planted inside a value by somebody who hopes
+//! that it will be read as a record, ever follows on.
 //!
 //! sled holds, under `m` `log`, how far it has come: the number and the chain of the last record it contains, and the file
 //! (0 or 1) that goes on from there; 41 bytes, of which the number takes 8 and the chain 32. A checkpoint writes it last.
@@ -50,8 +51,9 @@
 //!
 //! From what sled holds, through the file it names, then through the other if that goes on from there. The first record
 //! that is not whole ends it: only the last can be torn, because each is synced before the next is written. A disk is
-//! taken to write a sector whole or not at all. A whole header that begins *beyond* the end shows that sled has lost a
-//! checkpoint for which there are no records any more: the store is damaged.
+//! taken to write a sector whole or not at all. A whole record *behind* one that is not shows that the disk has lost what was
+//! synced, and a whole header that begins beyond the end that sled has lost a checkpoint for which there are no records any
+//! more: the store is damaged.
 
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -82,15 +84,17 @@ impl Place {
         Self { number: 0, chain: *blake3::hash(b"creel log 1").as_bytes() }
     }
 
-    /// The place after a record with these writes, and the head that belongs before them.
-    fn after(&self, writes: &[u8]) -> (Self, [u8; RECORD_HEADER_BYTES]) {
+    /// The place after a record with these writes, and the head that belongs before them in a file that begins with the
+    /// chain `key`.
+    fn after(&self, key: &[u8; 32], writes: &[u8]) -> (Self, [u8; RECORD_HEADER_BYTES]) {
         let length = u32::try_from(writes.len()).expect("the engine refuses batches longer than WRITES_BYTES_MAX");
         let number = self.number + 1;
         let mut head = [0; RECORD_HEADER_BYTES];
         head[..4].copy_from_slice(&length.to_be_bytes());
         head[4..12].copy_from_slice(&number.to_be_bytes());
+        let check = check_of(key, &head[..12], writes);
+        head[12..].copy_from_slice(&check);
         let chain = *blake3::Hasher::new_keyed(&self.chain).update(&head[..12]).update(writes).finalize().as_bytes();
-        head[12..].copy_from_slice(&chain[..16]);
         (Self { number, chain }, head)
     }
 
@@ -111,6 +115,13 @@ impl Place {
             Self { number: u64::from_be_bytes(header[8..16].try_into().ok()?), chain: header[16..48].try_into().ok()? };
         (place.file_header() == *header).then_some(place)
     }
+}
+
+/// The check of a record.
+fn check_of(key: &[u8; 32], head: &[u8], writes: &[u8]) -> [u8; 16] {
+    let mut check = [0; 16];
+    check.copy_from_slice(&blake3::Hasher::new_keyed(key).update(head).update(writes).finalize().as_bytes()[..16]);
+    check
 }
 
 /// How far sled has come.
@@ -152,6 +163,8 @@ pub(crate) struct Log {
     end: u64,
     length: u64,
     place: Place,
+    /// The chain at the file's beginning.
+    key: [u8; 32],
 }
 
 /// What was read on opening.
@@ -169,13 +182,18 @@ impl Log {
         let contents = [read(dir, 0)?, read(dir, 1)?];
         let mut records = Vec::new();
         let mut place = mark.place;
+        let mut key = place.chain;
         let (mut number, mut end) = (mark.file, 0);
         for file in [mark.file, 1 - mark.file] {
             let bytes = &contents[usize::from(file)];
             if Place::of_file(bytes) != Some(place) {
                 break;
             }
+            key = place.chain;
             (number, end) = (file, records_of(bytes, &mut place, guards.check_records, &mut records));
+            if let Some((_, later)) = later_record(bytes, end, &key, place.number).filter(|_| guards.check_records) {
+                return Ok(Read::Gap(place.number, later));
+            }
         }
         for begun in contents.iter().filter_map(|bytes| Place::of_file(bytes)) {
             if begun.number > place.number {
@@ -185,12 +203,18 @@ impl Log {
         let file = handle(dir, number)?;
         let length = file.metadata()?.len();
         let end = end as u64;
-        Ok(Read::Whole(Self { dir: dir.to_owned(), sync: guards.sync_log, number, file, end, length, place }, records))
+        Ok(Read::Whole(
+            Self { dir: dir.to_owned(), sync: guards.sync_log, number, file, end, length, place, key },
+            records,
+        ))
     }
 
     /// Appends one record, durable on return. After an error the log is not to be written to any more.
     pub(crate) fn append(&mut self, writes: &[u8]) -> io::Result<()> {
-        let (place, head) = self.place.after(writes);
+        if self.end == 0 {
+            self.key = self.place.chain;
+        }
+        let (place, head) = self.place.after(&self.key, writes);
         let mut bytes = Vec::with_capacity(FILE_HEADER_BYTES + RECORD_HEADER_BYTES + writes.len());
         if self.end == 0 {
             bytes.extend_from_slice(&self.place.file_header());
@@ -249,7 +273,13 @@ pub(crate) fn salvage(dir: &Path) -> io::Result<(Vec<Batch>, bool)> {
     for (begun, bytes) in files {
         complete &= begun == end;
         end = begun;
-        records_of(&bytes, &mut end, true, &mut all);
+        let mut at = records_of(&bytes, &mut end, true, &mut all);
+        // What lies behind a record that rotted is whole by itself.
+        while let Some((place, number)) = later_record(&bytes, at, &begun.chain, end.number) {
+            complete = false;
+            end.number = number - 1;
+            at = read_records(&bytes, place, &begun.chain, &mut end, true, &mut all);
+        }
     }
     Ok((all, complete))
 }
@@ -272,16 +302,41 @@ fn absent_is_empty(error: &io::Error) -> Option<Vec<u8>> {
     (error.kind() == io::ErrorKind::NotFound).then(Vec::new)
 }
 
-/// Reads a file's records from `place` on, moves `place` along, and returns where the last one ends.
+/// Reads a file's records, which begin at `place`, moves `place` along, and returns where the last one ends.
 fn records_of(bytes: &[u8], place: &mut Place, check: bool, records: &mut Vec<Batch>) -> usize {
-    let mut end = FILE_HEADER_BYTES;
+    let key = place.chain;
+    read_records(bytes, FILE_HEADER_BYTES, &key, place, check, records)
+}
+
+/// A whole record of this file behind `from` whose number is beyond the next one: where it lies, and its number.
+fn later_record(bytes: &[u8], from: usize, key: &[u8; 32], number: u64) -> Option<(usize, u64)> {
+    // No file holds so many.
+    let numbers = number + 2..number + 1 + EXTENT_BYTES * 4_096;
+    (from..bytes.len().saturating_sub(RECORD_HEADER_BYTES)).find_map(|at| {
+        let (head, rest) = bytes[at..].split_first_chunk::<RECORD_HEADER_BYTES>()?;
+        let found = u64::from_be_bytes(head[4..12].try_into().ok()?);
+        let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+        let writes = rest.get(..length).filter(|_| numbers.contains(&found))?;
+        (check_of(key, &head[..12], writes) == head[12..]).then_some((at, found))
+    })
+}
+
+fn read_records(
+    bytes: &[u8],
+    from: usize,
+    key: &[u8; 32],
+    place: &mut Place,
+    check: bool,
+    records: &mut Vec<Batch>,
+) -> usize {
+    let mut end = from;
     while let Some((head, rest)) = bytes.get(end..).and_then(<[u8]>::split_first_chunk::<RECORD_HEADER_BYTES>) {
         let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
         if length == 0 || head[4..12] != (place.number + 1).to_be_bytes() {
             break;
         }
         let Some(writes) = rest.get(..length) else { break };
-        let (after, expected) = place.after(writes);
+        let (after, expected) = place.after(key, writes);
         if check && expected != *head {
             break;
         }

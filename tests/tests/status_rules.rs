@@ -245,3 +245,15 @@ fn a_lying_clock_changes_nothing() {
         assert!(view.timeline.iter().any(|entry| entry.clock_behind), "one of the clocks must be wrong");
     }
 }
+
+/// One device that signs again and again for other receivers costs nobody more than a bounded list.
+#[test]
+fn a_flood_of_contradictions_is_bounded() {
+    let mut story = Story::begin();
+    let opened = story.opened();
+    for number in 0..400 {
+        story.record("li-wei", &[opened], "signed", &format!("receiver {number}"));
+    }
+    let view = story.firm.render(&story.edits).view;
+    assert_eq!(view.exceptions.iter().filter(|exception| exception.kind == Contradiction).count(), 64);
+}

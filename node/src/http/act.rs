@@ -164,9 +164,8 @@ pub(super) async fn import(State(api): State<Api>, headers: HeaderMap, bytes: By
 
 pub(super) async fn invite(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
     let request: InviteRequest = body(&bytes)?;
-    let secret = crate::folder::random()?;
     let expires = crate::shell::now().0 + INVITE_MS;
-    let act = Act::Invite { request, secret, expires, addresses: addresses(api.quic) };
+    let act = Act::Invite { request, expires, addresses: addresses(api.quic) };
     match api.shell.act(tap(&headers)?, None, act).await? {
         Reply::Invited(invite) => Ok(Json(json!({ "invite": invite, "expires": time::rfc3339_at(expires) }))),
         _ => Err(confused()),

@@ -25,34 +25,43 @@ impl Core {
         by: Option<&String>,
         act: Act,
     ) -> Result<Reply, Refusal> {
-        match act {
-            Act::Record { shipments, record } => self.record(step, now, tap, by, &shipments, &record),
-            Act::Measure { shipments, measure } => self.measure(step, now, tap, by, &shipments, &measure),
-            Act::Plan { targets, fields } => self.plan(step, now, tap, by, targets, &fields),
+        let several = matches!(act, Act::Record { .. } | Act::Measure { .. } | Act::Plan { .. });
+        if several && let Some(made) = made_before(step, &tap)? {
+            return Ok(Reply::Made(made));
+        }
+        let made = match act {
+            Act::Record { shipments, record } => self.record(step, now, tap, by, &shipments, &record)?,
+            Act::Measure { shipments, measure } => self.measure(step, now, tap, by, &shipments, &measure)?,
+            Act::Plan { targets, fields } => self.plan(step, now, tap, by, targets, &fields)?,
             Act::Say { shipment, text } => {
                 let document = self.find(step, &shipment)?;
                 let action = Action::Say(Say { text });
-                Ok(Reply::Made(vec![self.make(step, now, tap, by, document, &action)?]))
+                vec![self.make(step, now, tap, by, document, &action)?]
             }
             Act::Resolve { shipment, settle, uphold, note } => {
                 let document = self.find(step, &shipment)?;
                 let settle = settle.iter().map(|edit| find_edit(step, edit)).collect::<Result<Vec<_>, _>>()?;
                 let uphold = uphold.map(|edit| find_edit(step, &edit)).transpose()?;
                 let action = Action::Resolve(Resolve { settle, uphold, note });
-                Ok(Reply::Made(vec![self.make(step, now, tap, by, document, &action)?]))
+                vec![self.make(step, now, tap, by, document, &action)?]
             }
             Act::Retract { edit, note } => {
                 let edit = find_edit(step, &edit)?;
                 let arrival: keys::Arrival = keys::read(&step.overlay, &keys::arrival(&edit))?
                     .ok_or_else(|| Refusal::Invalid(format!("edit {edit} is not here")))?;
                 let action = Action::Retract(Retract { edit, note });
-                Ok(Reply::Made(vec![self.make(step, now, tap, by, arrival.document, &action)?]))
+                vec![self.make(step, now, tap, by, arrival.document, &action)?]
             }
-            Act::Import { orders, dry_run } => self.import(step, now, &orders, dry_run),
-            Act::Invite { request, secret, expires, addresses } => {
-                self.invite(step, request, secret, expires, addresses)
+            Act::Import { orders, dry_run } => return self.import(step, now, &orders, dry_run),
+            Act::Invite { request, expires, addresses } => {
+                return self.invite(step, tap, request, expires, addresses);
             }
+        };
+        if several {
+            let edits: Vec<_> = made.iter().map(|made| (made.edit, made.id)).collect();
+            step.overlay.batch.put(keys::request(&tap), keys::encode(&edits));
         }
+        Ok(Reply::Made(made))
     }
 
     fn record<S: Store>(
@@ -63,7 +72,7 @@ impl Core {
         by: Option<&String>,
         shipments: &[String],
         record: &Record,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Vec<Made>, Refusal> {
         let documents = self.find_all(step, shipments)?;
         let mut made = Vec::new();
         for document in documents {
@@ -74,7 +83,7 @@ impl Core {
             }
             made.push(self.make(step, now, tap, by, document, &Action::Record(record))?);
         }
-        Ok(Reply::Made(made))
+        Ok(made)
     }
 
     fn measure<S: Store>(
@@ -85,12 +94,10 @@ impl Core {
         by: Option<&String>,
         shipments: &[String],
         measure: &Measure,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Vec<Made>, Refusal> {
         let documents = self.find_all(step, shipments)?;
         let action = Action::Measure(measure.clone());
-        let made: Result<_, _> =
-            documents.into_iter().map(|document| self.make(step, now, tap, by, document, &action)).collect();
-        Ok(Reply::Made(made?))
+        documents.into_iter().map(|document| self.make(step, now, tap, by, document, &action)).collect()
     }
 
     fn plan<S: Store>(
@@ -101,7 +108,7 @@ impl Core {
         by: Option<&String>,
         targets: Targets,
         fields: &PlanFields,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Vec<Made>, Refusal> {
         let documents = match targets {
             Targets::Named(shipments) => self.find_all(step, &shipments)?,
             Targets::Filter(filter) => {
@@ -113,9 +120,7 @@ impl Core {
             }
         };
         let action = Action::Plan(Plan { fields: fields.clone(), import: None });
-        let made: Result<_, _> =
-            documents.into_iter().map(|document| self.make(step, now, tap, by, document, &action)).collect();
-        Ok(Reply::Made(made?))
+        documents.into_iter().map(|document| self.make(step, now, tap, by, document, &action)).collect()
     }
 
     fn find_all<S: Store>(
@@ -142,24 +147,52 @@ impl Core {
             return made(step, edit, document);
         }
         let edits = self.edits_of(&step.overlay, &document)?;
-        let history = History::new(edits.clone());
+        let after = self.stands_on(step, &History::new(edits.clone()), &document)?;
+        let edit = self.statement_about(now, tap, by, document, after, action)?;
+        self.check(edits, &edit)?;
+        self.put(step, now, edit)
+    }
+
+    /// Keeps edits that stand on one another, all of them or, if one would not count, none.
+    pub(super) fn put_chain<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        mut held: Vec<Edit>,
+        chain: Vec<Edit>,
+    ) -> Result<(), Refusal> {
+        for edit in &chain {
+            self.check(held.clone(), edit)?;
+            held.push(edit.clone());
+        }
+        chain.into_iter().try_for_each(|edit| self.put(step, now, edit).map(drop))
+    }
+
+    /// A signed edit of this device about a document.
+    pub(super) fn statement_about(
+        &self,
+        now: Now,
+        tap: Tap,
+        by: Option<&String>,
+        document: DocumentId,
+        after: Vec<EditId>,
+        action: &Action,
+    ) -> Result<Edit, Refusal> {
         let statement = Statement {
             author: self.key,
             by: by.cloned(),
-            after: self.stands_on(step, &history, &document)?,
+            after,
             roster: self.roster.head(),
             tap,
             at: now.0,
             action: action.to_raw(),
         };
-        let edit = self.sign(Some(document), statement)?;
-        self.check(edits, &edit)?;
-        self.put(step, now, edit)
+        self.sign(Some(document), statement)
     }
 
     /// The document's heads, as the author's screen was drawn from them. Where there are more than an edit may name, the
     /// author's own latest edit comes first, so that one device's edits always form a chain.
-    fn stands_on<S: Store>(
+    pub(super) fn stands_on<S: Store>(
         &self,
         step: &Step<'_, S>,
         history: &History,
@@ -207,6 +240,12 @@ impl Core {
     }
 }
 
+/// What a request made when it came first, by its tap: what it names may mean others by now, not least by its own effect.
+fn made_before<S: Store>(step: &Step<'_, S>, tap: &Tap) -> Result<Option<Vec<Made>>, Refusal> {
+    let edits: Option<Vec<(EditId, DocumentId)>> = keys::read(&step.overlay, &keys::request(tap))?;
+    edits.map(|edits| edits.into_iter().map(|(edit, document)| made(step, edit, document)).collect()).transpose()
+}
+
 fn at_most(documents: BTreeSet<DocumentId>) -> Result<BTreeSet<DocumentId>, Refusal> {
     if documents.is_empty() {
         return Err(Refusal::Invalid("name at least one shipment".to_owned()));
@@ -219,7 +258,7 @@ fn at_most(documents: BTreeSet<DocumentId>) -> Result<BTreeSet<DocumentId>, Refu
 }
 
 fn made<S: Store>(step: &Step<'_, S>, edit: EditId, id: DocumentId) -> Result<Made, Refusal> {
-    let summary: Option<keys::Summary> = keys::read(&step.overlay, &keys::summary(&id))?;
+    let summary: Option<keys::Summary> = keys::cached(&step.overlay, &keys::summary(&id))?;
     Ok(Made { edit, id, number: summary.unwrap_or_default().number })
 }
 

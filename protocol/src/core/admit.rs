@@ -15,6 +15,9 @@ use std::collections::HashMap;
 /// Edits of one peer about one document that may wait for what they stand on.
 const HELD_BACK_MAX: usize = 256;
 
+/// Bytes of one peer's that may wait, in all.
+const HELD_BACK_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// What became of an edit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Admission {
@@ -40,6 +43,8 @@ enum Missing {
 pub(super) struct HeldBack {
     waiting: HashMap<Missing, Vec<(DeviceKey, Edit)>>,
     counts: HashMap<(DeviceKey, DocumentId), usize>,
+    /// Bytes of a peer's.
+    totals: HashMap<DeviceKey, usize>,
 }
 
 impl HeldBack {
@@ -50,10 +55,12 @@ impl HeldBack {
             .get(&missing)
             .is_some_and(|waiting| waiting.iter().any(|(from, held)| held.id == edit.id && *from == source));
         let count = self.counts.entry((source, edit.document)).or_default();
-        if there || *count >= HELD_BACK_MAX {
+        let all = self.totals.entry(source).or_default();
+        if there || *count >= HELD_BACK_MAX || *all >= HELD_BACK_BYTES_MAX {
             return there;
         }
         *count += 1;
+        *all += edit.bytes.len();
         self.waiting.entry(missing).or_default().push((source, edit));
         true
     }
@@ -61,6 +68,9 @@ impl HeldBack {
     fn release(&mut self, missing: Missing) -> Vec<(DeviceKey, Edit)> {
         let released = self.waiting.remove(&missing).unwrap_or_default();
         for (source, edit) in &released {
+            if let Some(all) = self.totals.get_mut(source) {
+                *all -= edit.bytes.len();
+            }
             if let Some(count) = self.counts.get_mut(&(*source, edit.document)) {
                 *count -= 1;
                 if *count == 0 {
@@ -78,6 +88,7 @@ impl HeldBack {
             !waiting.is_empty()
         });
         self.counts.retain(|(source, _), _| source != peer);
+        self.totals.remove(peer);
     }
 
     /// How many of a peer's wait.
@@ -201,9 +212,7 @@ impl Core {
     fn hold(&mut self, missing: Missing, source: Option<DeviceKey>, edit: Edit) -> Admission {
         match source {
             Some(source) if self.held_back.hold(missing, source, edit) => Admission::Waits,
-            Some(_) => {
-                Admission::Refused(format!("more than {HELD_BACK_MAX} edits wait for others about one document"))
-            }
+            Some(_) => Admission::Refused("more edits wait for others than a peer may make wait".to_owned()),
             None => Admission::Refused("it stands on an edit that is not here".to_owned()),
         }
     }

@@ -4,7 +4,7 @@ use super::io::{Now, Refusal, Reply};
 use super::keys;
 use super::{Core, Identity, Release, Step};
 use crate::cbor::{Bytes, Encode};
-use crate::id::DeviceKey;
+use crate::id::{DeviceKey, Tap};
 use crate::roster::invite::{Invite, InviteRequest, Issued, device_proof, hub_proof, invite_id};
 use crate::roster::{Change, Enrol, Publish, Role, Roster, RosterError};
 use crate::store::{Batch, Store, StoreError};
@@ -57,14 +57,23 @@ impl Core {
     pub(super) fn invite<S: Store>(
         &mut self,
         step: &mut Step<'_, S>,
+        tap: Tap,
         request: InviteRequest,
-        secret: [u8; 16],
         expires: u64,
         addresses: Vec<String>,
     ) -> Result<Reply, Refusal> {
-        if !self.is_hub() {
+        let Some(signer) = self.identity.issuer.as_ref().filter(|_| self.is_hub()) else {
             return Err(Refusal::Invalid("only the hub invites members: run this on the hub".to_owned()));
-        }
+        };
+        // From the issuer's key and the tap: nobody else can make it, and the same tap is the same invite.
+        let mut secret = [0; 16];
+        let derived = blake3::Hasher::new_keyed(&blake3::derive_key("creel/invite-secret/1", signer.as_bytes()))
+            .update(&tap.0)
+            .finalize();
+        secret.copy_from_slice(&derived.as_bytes()[..16]);
+        let key = keys::invite(&invite_id(&secret));
+        let before: Option<Issued> = keys::read(&step.overlay, &key)?;
+        let expires = before.as_ref().map_or(expires, |before| before.expires);
         request.check().map_err(Refusal::Invalid)?;
         let issued = Issued {
             role: request.role,
@@ -74,7 +83,9 @@ impl Core {
             redeemed: None,
             secret: Bytes(secret.to_vec()),
         };
-        step.overlay.batch.put(keys::invite(&invite_id(&secret)), issued.to_cbor());
+        if before.is_none() {
+            step.overlay.batch.put(key, issued.to_cbor());
+        }
         let root = crate::id::Digest(*blake3::hash(&self.roster.genesis().root.0).as_bytes());
         let invite = Invite { root, addresses, secret: Bytes(secret.to_vec()), expires };
         Ok(Reply::Invited(invite.to_text()))

@@ -11,6 +11,7 @@ use crate::cbor::Encode;
 use crate::edit::action::{Action, Line, Open, Plan, PlanFields};
 use crate::edit::{EDIT_BYTES_MAX, Statement};
 use crate::id::{DocumentId, Tap};
+use crate::shipment::History;
 use crate::shipment::effect::Effects;
 use crate::shipment::replay::{Scalar, registers};
 use crate::store::Store;
@@ -101,17 +102,17 @@ impl Core {
             action: Action::Open(Open { kind: "shipment".to_owned(), workflow, plan, import: Some(true) }).to_raw(),
         };
         let edit = self.sign(None, statement)?;
-        self.check(Vec::new(), &edit)?;
         let document = edit.document;
-        // The parts are checked before the first is kept, so that nothing is half taken.
-        let rest: Vec<PlanFields> = parts.collect();
-        self.put(step, now, edit)?;
+        let mut chain = vec![edit];
+        for (nth, fields) in parts.enumerate() {
+            let tap = import_tap(&document.0, &format!("{nth}"), now).of(&document.0);
+            let after = chain.last().map(|edit| edit.id).into_iter().collect();
+            let plan = Action::Plan(Plan { fields, import: Some(true) });
+            chain.push(self.statement_about(now, tap, None, document, after, &plan)?);
+        }
+        self.put_chain(step, now, Vec::new(), chain)?;
         // The index is brought up to date at once: the same number may come again in the next part of the file.
         step.overlay.batch.put(super::keys::number(&order.number, &document), Vec::new());
-        for (nth, fields) in rest.into_iter().enumerate() {
-            let tap = import_tap(&document.0, &format!("{nth}"), now);
-            self.make(step, now, tap, None, document, &Action::Plan(Plan { fields, import: Some(true) }))?;
-        }
         Ok(Outcome::Taken)
     }
 
@@ -153,10 +154,17 @@ impl Core {
             return Ok(Outcome::Unchanged);
         }
         let fields = only(fields, &changed);
+        let held = self.edits_of(&step.overlay, &document)?;
+        let mut after = self.stands_on(step, &History::new(held.clone()), &document)?;
+        let mut chain = Vec::new();
         for (nth, fields) in split(&fields).into_iter().enumerate() {
-            let tap = import_tap(&document.0, &format!("{nth} of {}", self.counters.journal_end), now);
-            self.make(step, now, tap, None, document, &Action::Plan(Plan { fields, import: Some(true) }))?;
+            let tap = import_tap(&document.0, &format!("{nth} of {}", self.counters.journal_end), now).of(&document.0);
+            let plan = Action::Plan(Plan { fields, import: Some(true) });
+            let edit = self.statement_about(now, tap, None, document, after, &plan)?;
+            after = vec![edit.id];
+            chain.push(edit);
         }
+        self.put_chain(step, now, held, chain)?;
         Ok(Outcome::Updated)
     }
 

@@ -261,8 +261,6 @@ pub enum Act {
     Invite {
         /// Who.
         request: InviteRequest,
-        /// 16 random bytes.
-        secret: [u8; 16],
         /// Until when, in milliseconds since the Unix epoch.
         expires: u64,
         /// Where this hub listens.

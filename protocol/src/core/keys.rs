@@ -62,6 +62,11 @@ pub fn tap(tap: &Tap) -> Vec<u8> {
     key(b't', &[&tap.0])
 }
 
+/// `q` tap: the edits that a request about several shipments made.
+pub fn request(tap: &Tap) -> Vec<u8> {
+    key(b'q', &[&tap.0])
+}
+
 /// `w` edit: the hub is not known to have this edit.
 pub fn waiting(edit: &EditId) -> Vec<u8> {
     key(b'w', &[&edit.0])
@@ -173,6 +178,11 @@ pub fn tail<const N: usize>(key: &[u8]) -> Option<[u8; N]> {
 /// A value under a key, decoded. Damage shows as an error that names the key.
 pub fn read<T: Decode>(store: &impl Store, key: &[u8]) -> Result<Option<T>, StoreError> {
     store.get(key)?.map(|bytes| decode(key, &bytes)).transpose()
+}
+
+/// What is only kept to save work, decoded: what can't be read is as good as absent, and made again.
+pub fn cached<T: Decode>(store: &impl Store, key: &[u8]) -> Result<Option<T>, StoreError> {
+    Ok(store.get(key)?.and_then(|bytes| T::from_cbor(&bytes).ok()))
 }
 
 /// Decodes a stored value.

@@ -22,8 +22,9 @@ use crate::store::{Batch, Overlay, Store, StoreError};
 use crate::sync::{Scope, Session};
 use admit::HeldBack;
 use ed25519_dalek::SigningKey;
-use io::{Act, CommitId, Input, Now, Output, Query, Refusal, Reply, RequestId, SessionId};
+use io::{Act, CommitId, Input, Now, Output, Query, Refusal, Reply, RequestId, SessionId, Targets};
 use lru::LruCache;
+use query::find_at_once;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -195,7 +196,9 @@ impl Core {
     fn take<S: Store>(&mut self, step: &mut Step<'_, S>, now: Now, input: Input) -> Result<(), StoreError> {
         match input {
             // What depends on many stale summaries waits until they are made, in portions that fit into memory.
-            Input::Act { .. } | Input::Ask { .. } if self.counters.stale > STALE_MAX && needs_summaries(&input) => {
+            Input::Act { .. } | Input::Ask { .. }
+                if self.counters.stale > STALE_MAX && Self::needs_summaries(step, &input)? =>
+            {
                 self.deferred.push_back(input);
                 Ok(())
             }
@@ -246,6 +249,38 @@ impl Core {
                 self.deferred.pop_front().map_or(Ok(()), |input| self.take(step, now, input))
             }
         }
+    }
+
+    /// Whether a request has to wait until summaries and indexes are up to date. One about shipments that are found without
+    /// them does not.
+    fn needs_summaries<S: Store>(step: &Step<'_, S>, input: &Input) -> Result<bool, StoreError> {
+        let one = std::slice::from_ref;
+        let names = match input {
+            Input::Act { act, .. } => match act {
+                Act::Invite { .. } | Act::Retract { .. } => &[],
+                Act::Record { shipments, .. }
+                | Act::Measure { shipments, .. }
+                | Act::Plan { targets: Targets::Named(shipments), .. } => shipments.as_slice(),
+                Act::Say { shipment, .. } | Act::Resolve { shipment, .. } => one(shipment),
+                Act::Plan { .. } | Act::Import { .. } => return Ok(true),
+            },
+            Input::Ask { query, .. } => match query {
+                Query::Status => &[],
+                Query::Show { shipment }
+                | Query::History { shipment }
+                | Query::Why { shipment }
+                | Query::Proof { shipment }
+                | Query::Automerge { shipment } => one(shipment),
+                Query::List { .. } | Query::Sheet { .. } => return Ok(true),
+            },
+            _ => return Ok(false),
+        };
+        for name in names {
+            if find_at_once(step, name)?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn abandon<S: Store>(&mut self, step: &mut Step<'_, S>) {
@@ -319,15 +354,6 @@ impl Core {
             Some(party) if role.is_party() => Scope::Party(party.clone()),
             _ => Scope::All,
         }
-    }
-}
-
-/// Whether a request looks at summaries or indexes.
-fn needs_summaries(input: &Input) -> bool {
-    match input {
-        Input::Act { act, .. } => !matches!(act, Act::Invite { .. }),
-        Input::Ask { query, .. } => !matches!(query, Query::Status),
-        _ => false,
     }
 }
 

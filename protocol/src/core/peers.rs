@@ -10,8 +10,8 @@ use crate::id::{DeviceKey, DocumentId, EditId};
 use crate::planted::{self, Bug};
 use crate::roster::{Roster, RosterError};
 use crate::store::{Store, StoreError};
-use crate::sync::frame::{Heads, Hello, Listed, VERSION, heads_digest};
-use crate::sync::{Frame, Holding, JournalEntry, Scope, Session};
+use crate::sync::frame::{Hello, Listed, VERSION, heads_digest};
+use crate::sync::{Frame, Holding, JournalEntry, Scope, Session, heads_frame};
 use std::collections::{BTreeSet, HashMap};
 
 /// Bytes of edits that are repeated at once: a few datagrams.
@@ -123,7 +123,7 @@ impl Core {
         };
         let scope = Self::scope(member.role, member.party.as_ref());
         let acknowledged =
-            keys::read(&step.overlay, &keys::cursor(&peer))?.unwrap_or(0_u64).min(self.counters.journal_end);
+            keys::cached(&step.overlay, &keys::cursor(&peer))?.unwrap_or(0_u64).min(self.counters.journal_end);
         self.sessions.insert(session, Session::new(peer, scope, dialled, acknowledged, self.journal_durable));
         let hello = Hello {
             version: VERSION,
@@ -196,6 +196,7 @@ impl Core {
         };
         let mut answers = Vec::new();
         match frame {
+            Frame::Hello(_) if session.is_greeted() => return Ok(Err("the peer greeted twice".to_owned())),
             Frame::Hello(hello) => {
                 if let Err(why) = check_hello(&self.roster, &hello) {
                     return Ok(Err(why));
@@ -306,7 +307,7 @@ impl Core {
             };
             let heads = if shown { keys::read(&step.overlay, &keys::heads(&document))? } else { None };
             let heads = heads.unwrap_or_default();
-            step.outputs.push(Output::Send { session: id, frame: Frame::Heads(Heads { document, heads, ask: false }) });
+            step.outputs.push(Output::Send { session: id, frame: heads_frame(document, heads, false) });
         }
         Ok(())
     }
@@ -378,6 +379,9 @@ impl Core {
         loop {
             let frames = session.pump(&held)?;
             if frames.is_empty() {
+                if let Some(prefix) = session.prefix_to_store() {
+                    step.overlay.batch.put(keys::cursor(&session.peer), keys::encode(&prefix));
+                }
                 return Ok(());
             }
             step.outputs.extend(frames.into_iter().map(|frame| Output::Send { session: id, frame }));

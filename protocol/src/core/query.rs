@@ -3,7 +3,7 @@
 use super::io::{HistoryRow, NodeStatus, PeerStatus, Query, Refusal, Reply, Row, Shown};
 use super::keys::{self, Arrival, Summary};
 use super::refresh::numbered;
-use super::{Core, PAGE, Step};
+use super::{Core, PAGE, STALE_MAX, Step};
 use crate::edit::action::Action;
 use crate::id::{DocumentId, EditId};
 use crate::proof;
@@ -137,6 +137,12 @@ impl Core {
 
     /// The document that a person means by a number, an id or the beginning of an id.
     pub(super) fn find<S: Store>(&mut self, step: &mut Step<'_, S>, name: &str) -> Result<DocumentId, Refusal> {
+        if self.counters.stale > STALE_MAX
+            && let Some(document) = find_at_once(step, name)?
+        {
+            self.refresh(step, document)?;
+            return Ok(document);
+        }
         self.refresh_all(step)?;
         let mut found = numbered(step, name)?;
         if found.is_empty() {
@@ -165,12 +171,16 @@ impl Core {
         while found.len() < limit {
             let page = step.overlay.scan(&from, &to, PAGE)?;
             for (key, value) in &page {
-                let summary: Summary = keys::decode(key, value)?;
-                if found.len() < limit
-                    && filter.fits(&summary)
-                    && let Some(document) = keys::tail(key)
-                {
-                    found.push((DocumentId(document), summary));
+                let Some(document) = keys::tail(key).map(DocumentId) else { continue };
+                let summary = if let Ok(summary) = keys::decode::<Summary>(key, value) {
+                    summary
+                } else {
+                    // Of another version, or damaged: it is only a cache.
+                    self.refresh(step, document)?;
+                    keys::cached(&step.overlay, key)?.unwrap_or_default()
+                };
+                if found.len() < limit && filter.fits(&summary) {
+                    found.push((document, summary));
                 }
             }
             match page.last() {
@@ -204,7 +214,7 @@ impl Core {
 
     /// Exceptions that only a look at other shipments shows.
     fn across<S: Store>(&self, step: &Step<'_, S>, document: DocumentId) -> Result<Vec<Exception>, StoreError> {
-        let summary: Summary = keys::read(&step.overlay, &keys::summary(&document))?.unwrap_or_default();
+        let summary: Summary = keys::cached(&step.overlay, &keys::summary(&document))?.unwrap_or_default();
         let numbered = numbered(step, &summary.number)?;
         if numbered.len() < 2 {
             return Ok(Vec::new());
@@ -283,6 +293,19 @@ impl Core {
             roster_height: self.roster.height(),
             peers: peers.collect(),
         }
+    }
+}
+
+/// The shipment of a name that needs no summary that is out of date: nobody's record waits until others are up to date.
+pub(super) fn find_at_once<S: Store>(step: &Step<'_, S>, name: &str) -> Result<Option<DocumentId>, StoreError> {
+    if let Ok(document) = DocumentId::parse(name)
+        && step.overlay.get(&keys::heads(&document))?.is_some()
+    {
+        return Ok(Some(document));
+    }
+    match numbered(step, name)?[..] {
+        [document] => Ok(Some(document)),
+        _ => Ok(None),
     }
 }
 

@@ -44,7 +44,7 @@ impl Core {
     /// Makes a document's summary and indexes anew.
     pub(super) fn refresh<S: Store>(&mut self, step: &mut Step<'_, S>, document: DocumentId) -> Result<(), StoreError> {
         let render = self.render(step, document)?;
-        let before: Summary = keys::read(&step.overlay, &keys::summary(&document))?.unwrap_or_default();
+        let before: Summary = keys::cached(&step.overlay, &keys::summary(&document))?.unwrap_or_default();
         let view = &render.view;
         let text = |field: &str| {
             let value = view.plan.get(field).and_then(|value| value.as_str());

@@ -173,11 +173,19 @@ fn superseded(facts: &[Fact<'_>]) -> Places {
     all
 }
 
+/// Exceptions of one kind that a shipment shows: whoever settles these sees the next. More would only be somebody's attack on
+/// everybody's memory, as the pairs grow with the square of the records.
+const EXCEPTIONS_MAX: usize = 64;
+
 fn contradictions(facts: &[Fact<'_>], exceptions: &mut Vec<(ExceptionKind, Vec<usize>)>) {
+    let most = exceptions.len() + EXCEPTIONS_MAX;
     for (later, b) in facts.iter().enumerate().filter(|(_, fact)| fact.live() && fact.step.outcome.is_some()) {
         for a in facts[..later].iter().enumerate().filter(|(_, fact)| fact.live()) {
             // In canonical order only the later one can supersede the earlier.
             if exclude(a.1, b) && !b.supersedes.contains(a.0) {
+                if exceptions.len() >= most {
+                    return;
+                }
                 exceptions.push((ExceptionKind::Contradiction, vec![a.1.place, b.place]));
             }
         }
@@ -212,11 +220,15 @@ fn settle(
     let upholds =
         |resolve: usize, fact: &Fact<'_>| resolves[resolve].1.uphold == Some(history.events()[fact.place].edit.id);
     let mut silent = BTreeSet::new();
+    let most = exceptions.len() + EXCEPTIONS_MAX;
     for (fact, latest) in facts.iter().zip(&latest) {
         for (nth, a) in latest.iter().enumerate() {
             for b in &latest[nth + 1..] {
                 if upholds(*a, fact) != upholds(*b, fact) {
                     silent.extend([*a, *b]);
+                    if exceptions.len() >= most {
+                        continue;
+                    }
                     exceptions.push((ExceptionKind::ResolutionDisputed, vec![resolves[*a].0, resolves[*b].0]));
                 }
             }
@@ -235,6 +247,7 @@ fn settle(
 
 /// A record taken back after another had recorded or settled something with knowledge of it, not of its retraction.
 fn retractions(history: &History, effects: &Effects, exceptions: &mut Vec<(ExceptionKind, Vec<usize>)>) {
+    let most = exceptions.len() + EXCEPTIONS_MAX;
     for (place, action) in counting(history, effects) {
         let Action::Retract(retract) = action else { continue };
         let Some(fact) = history.place(&retract.edit) else { continue };
@@ -247,7 +260,7 @@ fn retractions(history: &History, effects: &Effects, exceptions: &mut Vec<(Excep
                 && history.knew(other, fact)
                 && !history.knew(other, place)
                 && history.events()[other].edit.statement.author != author;
-            if built {
+            if built && exceptions.len() < most {
                 exceptions.push((ExceptionKind::RetractedAfterUse, vec![fact, place, other]));
             }
         }

@@ -8,6 +8,10 @@ use crate::id::{DeviceKey, Digest, DocumentId, EditId, EntryId, OrganisationId};
 pub const FRAME_BYTES_MAX: usize = 256 * 1024;
 /// At this many bytes a sender closes a frame of edits or of a list.
 pub const FRAME_BYTES_GOAL: usize = 64 * 1024;
+/// Edits of a frame that may be refused before the frame is.
+pub const REFUSED_MAX: usize = 16;
+/// Heads of a document that are told; where there are more, the others only cost edits that are sent twice.
+pub const HEADS_MAX: usize = 4_096;
 /// The version of this protocol; part of the ALPN name too.
 pub const VERSION: u64 = 1;
 
@@ -130,6 +134,9 @@ pub enum FrameError {
     /// Longer than [`FRAME_BYTES_MAX`].
     #[error("a frame of {0} bytes is larger than the 256 KiB allowed")]
     TooLarge(usize),
+    /// More than [`REFUSED_MAX`] of its edits are none.
+    #[error("more than {REFUSED_MAX} things in a frame of edits are not edits")]
+    Spoilt,
     /// Not a kind of frame of this version.
     #[error("frame kind {0} is not known")]
     Unknown(u64),
@@ -181,6 +188,7 @@ impl Frame {
                 for _ in 0..reader.array()? {
                     match Edit::verify(organisation, reader.byte_string()?) {
                         Ok(edit) => edits.push(edit),
+                        Err(_) if refused.len() >= REFUSED_MAX => return Err(FrameError::Spoilt),
                         Err(error) => refused.push(error),
                     }
                 }

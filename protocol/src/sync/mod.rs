@@ -10,4 +10,4 @@ pub mod session;
 
 pub use frame::{Frame, FrameError};
 pub use journal::JournalEntry;
-pub use session::{Holding, Scope, Session};
+pub use session::{Holding, Scope, Session, heads_frame, roster_frames};

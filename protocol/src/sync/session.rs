@@ -1,6 +1,6 @@
 //! One session with one peer: what it has, what it was sent, what it acknowledged.
 
-use super::frame::{FRAME_BYTES_GOAL, Frame, Heads, Hello, List, Listed, Summed};
+use super::frame::{FRAME_BYTES_GOAL, Frame, HEADS_MAX, Heads, Hello, List, Listed, Summed};
 use super::journal::JournalEntry;
 use crate::cbor::Bytes;
 use crate::edit::{Edit, causal};
@@ -15,6 +15,8 @@ const UNACKED_MAX: usize = 4_096;
 const UNACKED_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Journal entries looked at in one step.
 const JOURNAL_PAGE: usize = 512;
+/// The acknowledged prefix is stored when it has moved by so much without an acknowledgement: past what is not for the peer.
+const PREFIX_STEP: u64 = 256;
 /// Documents listed in one frame: 52 bytes each.
 const LIST_PAGE: usize = 1_200;
 
@@ -73,6 +75,8 @@ pub struct Session {
     roster_height: u64,
     /// The next journal entry to look at.
     cursor: u64,
+    /// The acknowledged prefix that was last stored.
+    stored: u64,
     /// What was durable of the journal when the session began. What the peer gave us earlier it has, or the proof will show
     /// that it lacks it; of what is not durable the proof does not speak.
     began: u64,
@@ -89,7 +93,11 @@ pub struct Session {
     owed: VecDeque<(Edit, Option<u64>)>,
     /// Documents to be repaired, and the heads the peer is known to have.
     repairs: VecDeque<(DocumentId, Vec<EditId>)>,
+    /// The documents among them.
+    repairing: HashSet<DocumentId>,
     proof: Proof,
+    /// Whether the peer's proof was answered.
+    answered: bool,
     /// The peer's list as far as it was compared: the next document of ours to compare comes after this one.
     compared: Option<DocumentId>,
 }
@@ -105,6 +113,7 @@ impl Session {
             greeted: false,
             roster_height: 0,
             cursor: acknowledged,
+            stored: acknowledged,
             began: durable,
             received: HashSet::new(),
             pending: BTreeMap::new(),
@@ -112,7 +121,9 @@ impl Session {
             unacked_bytes: 0,
             owed: VecDeque::new(),
             repairs: VecDeque::new(),
+            repairing: HashSet::new(),
             proof: Proof::Open,
+            answered: false,
             compared: None,
         }
     }
@@ -149,6 +160,15 @@ impl Session {
             self.unacked.iter().map(|(id, (_, entries))| (entries.first().copied().unwrap_or(u64::MAX), *id)).collect();
         waiting.sort_unstable();
         waiting.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// The acknowledged prefix, if it has moved far since it was last taken to be stored.
+    pub fn prefix_to_store(&mut self) -> Option<u64> {
+        let prefix = self.acknowledged();
+        (prefix >= self.stored + PREFIX_STEP).then(|| {
+            self.stored = prefix;
+            prefix
+        })
     }
 
     /// How many edits are on their way.
@@ -201,6 +221,7 @@ impl Session {
                     drained = true;
                     break;
                 };
+                self.repairing.remove(&document);
                 // A list may name what comes into the scope just now; when it has come, all of it is sent.
                 if holding.in_scope(&document, &self.scope)? {
                     let lacking = causal::beyond(causal::order(holding.edits(&document)?), &known);
@@ -286,8 +307,11 @@ impl Session {
         }
     }
 
-    /// The peer's proof: answered only if it fails.
+    /// The peer's proof: answered only if it fails, and only once, because it costs a look at every document.
     pub fn proven<H: Holding>(&mut self, holding: &H, theirs: Summed) -> Result<Option<Frame>, StoreError> {
+        if std::mem::replace(&mut self.answered, true) {
+            return Ok(None);
+        }
         Ok((sum(holding, &self.scope)? != theirs).then_some(Frame::Differs))
     }
 
@@ -317,9 +341,10 @@ impl Session {
                     Some(heads) if heads == ours.heads => {}
                     Some(_) => {
                         let heads = holding.heads(&ours.document)?;
-                        frames.push(Frame::Heads(Heads { document: ours.document, heads, ask: true }));
+                        frames.push(heads_frame(ours.document, heads, true));
                     }
-                    None => self.repairs.push_back((ours.document, Vec::new())),
+                    None if self.repairing.insert(ours.document) => self.repairs.push_back((ours.document, Vec::new())),
+                    None => {}
                 }
             }
             if done {
@@ -333,10 +358,19 @@ impl Session {
         if !holding.in_scope(&theirs.document, &self.scope)? {
             return Ok(None);
         }
-        let answer = theirs.ask.then_some(holding.heads(&theirs.document)?);
-        self.repairs.push_back((theirs.document, theirs.heads));
-        Ok(answer.map(|heads| Frame::Heads(Heads { document: theirs.document, heads, ask: false })))
+        let ours = holding.heads(&theirs.document)?;
+        // Once for each document that is held, so that a peer can't make the queue longer than the store.
+        if !ours.is_empty() && self.repairing.insert(theirs.document) {
+            self.repairs.push_back((theirs.document, theirs.heads));
+        }
+        Ok(theirs.ask.then(|| heads_frame(theirs.document, ours, false)))
     }
+}
+
+/// A document's heads as they are told.
+pub fn heads_frame(document: DocumentId, mut heads: Vec<EditId>, ask: bool) -> Frame {
+    heads.truncate(HEADS_MAX);
+    Frame::Heads(Heads { document, heads, ask })
 }
 
 /// Documents that only the peer has: by telling it that we hold nothing of them, we are sent them.
@@ -352,7 +386,8 @@ struct Outbox {
     bytes: usize,
 }
 
-fn roster_frames(entries: Vec<Bytes>) -> Vec<Frame> {
+/// Roster entries in frames of a good size.
+pub fn roster_frames(entries: Vec<Bytes>) -> Vec<Frame> {
     let mut frames = Vec::new();
     let (mut page, mut bytes) = (Vec::new(), 0);
     for entry in entries {

@@ -37,6 +37,7 @@ fn a_file_is_laid_out_as_specified() {
     let start = blake3::hash(b"creel log 1");
     let header = [&b"creellog\0\0\0\0\0\0\0\0"[..], start.as_bytes()].concat();
     let record = b"\0\0\0\x0f\0\0\0\0\0\0\0\x01";
+    // The file's first record, so the check's key and the chain before are the same.
     let chain = blake3::keyed_hash(start.as_bytes(), &[&record[..], writes].concat());
     let check = blake3::hash(&header);
     let expected = [&header, &check.as_bytes()[..16], record, &chain.as_bytes()[..16], writes].concat();
@@ -44,6 +45,30 @@ fn a_file_is_laid_out_as_specified() {
     assert_eq!(found[..expected.len()], expected);
     assert_eq!(found.len(), 256 * 1024);
     assert!(found[expected.len()..].iter().all(|byte| *byte == 0));
+}
+
+/// A bit that flipped in the middle is damage, not the end: what lies behind it was acknowledged, and can be saved.
+#[test]
+fn rot_in_the_middle_is_damage() {
+    for spoilt in [8, 70, 64 + 2, 64 + 9, 64 + 20, 64 + 30] {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (mut log, _) = open(dir.path(), &Mark::first());
+        (0..9).for_each(|number| append(&mut log, &batch(b"key", &[number; 40])));
+        let path = dir.path().join("log.0");
+        let mut bytes = fs::read(&path).expect("read");
+        // Somewhere in the fourth record, or in the file's own header.
+        let at = if spoilt < 64 { spoilt } else { spoilt + 3 * (28 + 1 + 3 + 4 + 40) };
+        bytes[at] ^= 0x10;
+        fs::write(&path, &bytes).expect("written");
+        let read = Log::open(dir.path(), &Mark::first(), Guards::default()).expect("readable");
+        if spoilt < 64 {
+            continue;
+        }
+        assert!(matches!(read, Read::Gap(3, 5)), "byte {at}: {read:?}");
+        let (saved, complete) = super::salvage(dir.path()).expect("readable");
+        assert!(!complete);
+        assert_eq!(saved.len(), 8, "byte {at}: all but the one that rotted");
+    }
 }
 
 /// What is left of an earlier round is not read again, though whole records of it lie right behind the new ones.

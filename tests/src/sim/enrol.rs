@@ -24,10 +24,10 @@ impl World {
         let Some(secret) = self.secrets.get(&at).cloned() else {
             let node = &self.nodes[at];
             let request = InviteRequest { role: node.role, party: node.party.clone(), name: node.name.clone() };
-            let secret = self.rng.bytes();
+            let tap = Tap(self.rng.bytes());
             let id = self.request(Request::Invite { newcomer: at });
-            let act = Act::Invite { request, secret, expires: u64::MAX >> 16, addresses: vec!["hub:4040".to_owned()] };
-            return self.feed(0, Input::Act { request: id, tap: Tap(secret), by: None, act });
+            let act = Act::Invite { request, expires: u64::MAX >> 16, addresses: vec!["hub:4040".to_owned()] };
+            return self.feed(0, Input::Act { request: id, tap, by: None, act });
         };
         self.redeem(at, &secret);
     }
