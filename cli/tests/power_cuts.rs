@@ -52,7 +52,8 @@ fn a_hub_without_a_guard_forgets() {
     let cuts = number_from("CREEL_POWER_CUTS_UNGUARDED").unwrap_or(60);
     let control = Cutter::new(&shim, Some("none"), 1).first_loss(10);
     assert_eq!(control, None, "with every guard in place");
-    let guards = std::env::var("CREEL_POWER_CUT_GUARDS").unwrap_or_else(|_| "sync_data sync_log".to_owned());
+    let guards = std::env::var("CREEL_POWER_CUT_GUARDS")
+        .unwrap_or_else(|_| "sync_data sync_log remove_half_snapshots".to_owned());
     for removed in guards.split_whitespace() {
         let mut cutter = Cutter::new(&shim, Some(removed), 1);
         // A half-written snapshot comes from a cut during recovery.

@@ -3,6 +3,7 @@
 use creel_protocol::edit::Edit;
 use creel_protocol::edit::action::{PlanFields, Window};
 use creel_protocol::id::EditId;
+use creel_protocol::shipment::status::EXCEPTIONS_MAX;
 use creel_protocol::shipment::status::ExceptionKind::{
     self, Contradiction, ResolutionDisputed, ResolutionOnRetracted, RetractedAfterUse,
 };
@@ -255,5 +256,5 @@ fn a_flood_of_contradictions_is_bounded() {
         story.record("li-wei", &[opened], "signed", &format!("receiver {number}"));
     }
     let view = story.firm.render(&story.edits).view;
-    assert_eq!(view.exceptions.iter().filter(|exception| exception.kind == Contradiction).count(), 64);
+    assert_eq!(view.exceptions.iter().filter(|exception| exception.kind == Contradiction).count(), EXCEPTIONS_MAX);
 }

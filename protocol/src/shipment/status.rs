@@ -175,7 +175,7 @@ fn superseded(facts: &[Fact<'_>]) -> Places {
 
 /// Exceptions of one kind that a shipment shows: whoever settles these sees the next. More would only be somebody's attack on
 /// everybody's memory, as the pairs grow with the square of the records.
-const EXCEPTIONS_MAX: usize = 64;
+pub const EXCEPTIONS_MAX: usize = 256;
 
 fn contradictions(facts: &[Fact<'_>], exceptions: &mut Vec<(ExceptionKind, Vec<usize>)>) {
     let most = exceptions.len() + EXCEPTIONS_MAX;

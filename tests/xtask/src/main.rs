@@ -13,7 +13,7 @@ cargo xtask COMMAND
   test            everything CI runs: format, lints, tests, simulator, planted bugs, interop, a demo
   test --quick    format, lints and tests only
   picture         runs the demo and draws what it prints into docs/demo.svg
-  bench NAME      a bench whose figures stand in docs/benchmarks.md: durable, ingest, scale
+  bench NAME      a bench whose figures stand in docs/benchmarks.md: durable, flight, ingest, scale
 ";
 
 fn main() -> ExitCode {
@@ -91,7 +91,7 @@ fn test(quick: bool) -> Result<(), String> {
         // The planted bugs are compiled in for this step alone; what is shipped never holds them.
         steps.run(
             "planted bugs",
-            &mut cargo(&["test", "--workspace", "--features", "creel-tests/planted", "--test", "planted"]),
+            &mut cargo(&["test", "--workspace", "--features", "creel-tests/planted", "--test", "planted", "--", "--nocapture"]),
         )?;
         interop(&mut steps)?;
         // All at once: each package by itself would build their dependencies again, with other features.
@@ -145,9 +145,10 @@ fn bench(name: &str) -> Result<(), String> {
         "durable" => {
             steps.run(name, &mut cargo(&["run", "--release", "-p", "creel-storage", "--example", "durable_latency"]))
         }
-        "ingest" | "scale" => {
-            steps.run(name, &mut cargo(&["run", "--release", "-p", "creel-tests", "--bin", "bench", "--", name]))
+        "flight" | "ingest" | "scale" => {
+            steps.run("release build", &mut cargo(&["build", "--release", "--workspace", "--bins"]))?;
+            steps.run(name, Command::new(built("bench")).arg(name))
         }
-        _ => Err(format!("there is no bench “{name}”: durable, ingest, scale")),
+        _ => Err(format!("there is no bench “{name}”: durable, flight, ingest, scale")),
     }
 }

@@ -1,5 +1,6 @@
 //! The benches whose figures stand in docs/benchmarks.md. Each prints ratios of what was measured side by side in one run.
 
+mod flight;
 mod ingest;
 mod scale;
 
@@ -9,11 +10,13 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words[..] {
+        ["flight"] => flight::run(60),
+        ["flight", cut] => cut.parse().map_err(anyhow::Error::from).and_then(flight::run),
         ["ingest"] => ingest::run(),
         ["scale"] => scale::run(100_000),
         ["scale", count] => count.parse().map_err(anyhow::Error::from).and_then(scale::run),
         _ => {
-            eprintln!("usage: bench ingest | bench scale [SHIPMENTS]");
+            eprintln!("usage: bench flight [SECONDS] | bench ingest | bench scale [SHIPMENTS]");
             return ExitCode::from(2);
         }
     };
