@@ -180,8 +180,14 @@ impl Road {
                         continue;
                     };
                     if Some(standing.heard()) != heard {
+                        // There is a road again. A fresh connection goes on at full width, where this one has learned from
+                        // the silence to send a little at a time, and brings new tickets. What waits comes on either.
+                        let fresh = match self.addresses.first() {
+                            Some(address) => self.attempt(address).await.ok(),
+                            None => None,
+                        };
                         self.tickets.set_urgent(false);
-                        return None;
+                        return fresh;
                     }
                     if self.waits() {
                         self.links.shell.repeat(standing.session.load(Ordering::Relaxed)).await;

@@ -91,7 +91,16 @@ fn test(quick: bool) -> Result<(), String> {
         // The planted bugs are compiled in for this step alone; what is shipped never holds them.
         steps.run(
             "planted bugs",
-            &mut cargo(&["test", "--workspace", "--features", "creel-tests/planted", "--test", "planted", "--", "--nocapture"]),
+            &mut cargo(&[
+                "test",
+                "--workspace",
+                "--features",
+                "creel-tests/planted",
+                "--test",
+                "planted",
+                "--",
+                "--nocapture",
+            ]),
         )?;
         interop(&mut steps)?;
         // All at once: each package by itself would build their dependencies again, with other features.
