@@ -312,7 +312,9 @@ async fn write(
             }
             LinkOut::Repeat(frame) => {
                 // One that does not fit, or finds no room, comes on the stream in the end.
-                let _ = connection.send_datagram(frame.to_cbor().into());
+                if let Err(error) = connection.send_datagram(frame.to_cbor().into()) {
+                    tracing::debug!("an edit could not be repeated: {error}");
+                }
             }
             LinkOut::Close(why) => return Some(why),
         }

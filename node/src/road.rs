@@ -154,7 +154,7 @@ impl Road {
         let (mut pause, mut next) = (PAUSE_MIN, Instant::now());
         let repeat_each = standing.map_or(REPEAT.1, |standing| standing.connection.rtt().mul_f32(0.75));
         let mut repeat_each = repeat_each.clamp(REPEAT.0, REPEAT.1);
-        let mut repeat = Instant::now();
+        let (mut repeat, mut revived) = (Instant::now(), false);
         let mut addresses = self.addresses.iter().cycle();
         let mut tries = FuturesUnordered::new();
         loop {
@@ -172,22 +172,24 @@ impl Road {
                         self.tickets.set_urgent(false);
                         return Some(answered);
                     }
-                    Err(why) => tracing::debug!("the hub could not be reached: {why}"),
+                    Err(why) => {
+                        tracing::debug!("the hub could not be reached: {why}");
+                        if revived && tries.is_empty() {
+                            return None;
+                        }
+                    }
                 },
                 () = tokio::time::sleep_until(repeat), if standing.is_some() => {
                     let Some(standing) = standing.filter(|standing| !standing.is_over()) else {
                         repeat += PAUSE_IDLE_MAX;
                         continue;
                     };
-                    if Some(standing.heard()) != heard {
+                    if Some(standing.heard()) != heard && !revived {
                         // There is a road again. A fresh connection goes on at full width, where this one has learned from
                         // the silence to send a little at a time, and brings new tickets. What waits comes on either.
-                        let fresh = match self.addresses.first() {
-                            Some(address) => self.attempt(address).await.ok(),
-                            None => None,
-                        };
-                        self.tickets.set_urgent(false);
-                        return fresh;
+                        revived = true;
+                        next = Instant::now() + PAUSE_IDLE_MAX;
+                        tries.extend(self.addresses.first().map(|address| self.attempt(address)));
                     }
                     if self.waits() {
                         self.links.shell.repeat(standing.session.load(Ordering::Relaxed)).await;
