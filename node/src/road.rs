@@ -68,7 +68,7 @@ impl Standing {
 
 impl Drop for Standing {
     fn drop(&mut self) {
-        self.connection.close(CLOSE_DONE, b"another connection took its place");
+        self.connection.close(CLOSE_DONE, b"it is not needed any more");
     }
 }
 
@@ -225,34 +225,27 @@ impl Road {
                 }
             };
             let session = Arc::new(AtomicU64::default());
-            let (connection, task) = match connecting.into_0rtt() {
+            match connecting.into_0rtt() {
                 Ok((connection, accepted)) => {
                     let (answered, answer) = oneshot::channel();
-                    let road = self.clone();
-                    let task = tokio::spawn(road.early(connection.clone(), accepted, Arc::clone(&session), answered));
-                    if timeout(HANDSHAKE, answer).await != Ok(Ok(true)) {
-                        connection.close(CLOSE_DONE, b"no answer");
-                        last = format!("{target} does not answer");
-                        continue;
+                    let early = self.clone().early(connection.clone(), accepted, Arc::clone(&session), answered);
+                    // Made before the answer, so that a connection that nobody waits for any more is closed.
+                    let standing = Standing { connection, session, task: tokio::spawn(early) };
+                    if timeout(HANDSHAKE, answer).await == Ok(Ok(true)) {
+                        return Ok(standing);
                     }
-                    (connection, task)
+                    last = format!("{target} does not answer");
                 }
                 Err(connecting) => match timeout(HANDSHAKE, connecting).await {
                     Ok(Ok(connection)) => {
                         let (road, carried, number) = (self.clone(), connection.clone(), Arc::clone(&session));
-                        (connection, tokio::spawn(async move { road.carry(&carried, &number).await }))
+                        let task = tokio::spawn(async move { road.carry(&carried, &number).await });
+                        return Ok(Standing { connection, session, task });
                     }
-                    Ok(Err(error)) => {
-                        last = format!("{target}: {error}");
-                        continue;
-                    }
-                    Err(_) => {
-                        last = format!("{target} does not answer");
-                        continue;
-                    }
+                    Ok(Err(error)) => last = format!("{target}: {error}"),
+                    Err(_) => last = format!("{target} does not answer"),
                 },
-            };
-            return Ok(Standing { connection, session, task });
+            }
         }
         Err(last)
     }
