@@ -37,6 +37,9 @@ const REPEAT: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 /// After so long the repetitions come at their longest pause.
 const REPEAT_HOPE: Duration = Duration::from_secs(90);
 
+/// An answer that takes two round trips and so much longer is one to datagrams that were sent again.
+const LATE: Duration = Duration::from_millis(300);
+
 /// A way to the hub.
 #[derive(Debug, Clone)]
 pub(crate) struct Road {
@@ -224,20 +227,22 @@ impl Road {
                     continue;
                 }
             };
-            let session = Arc::new(AtomicU64::default());
             match connecting.into_0rtt() {
                 Ok((connection, accepted)) => {
-                    let (answered, answer) = oneshot::channel();
-                    let early = self.clone().early(connection.clone(), accepted, Arc::clone(&session), answered);
-                    // Made before the answer, so that a connection that nobody waits for any more is closed.
-                    let standing = Standing { connection, session, task: tokio::spawn(early) };
-                    if timeout(HANDSHAKE, answer).await == Ok(Ok(true)) {
-                        return Ok(standing);
+                    let began = Instant::now();
+                    if let Some(standing) = self.hail(connection, accepted).await {
+                        if began.elapsed() < LATE + 2 * standing.connection.rtt() {
+                            return Ok(standing);
+                        }
+                        // The first datagrams were lost, and QUIC would send what was in them again only by its slow timer.
+                        // There is a road now: the same once more is faster.
+                        return self.again(target).await.or(Ok(standing));
                     }
                     last = format!("{target} does not answer");
                 }
                 Err(connecting) => match timeout(HANDSHAKE, connecting).await {
                     Ok(Ok(connection)) => {
+                        let session = Arc::new(AtomicU64::default());
                         let (road, carried, number) = (self.clone(), connection.clone(), Arc::clone(&session));
                         let task = tokio::spawn(async move { road.carry(&carried, &number).await });
                         return Ok(Standing { connection, session, task });
@@ -248,6 +253,24 @@ impl Road {
             }
         }
         Err(last)
+    }
+
+    /// Once more to an address that has just answered.
+    async fn again(&self, target: SocketAddr) -> Result<Standing, String> {
+        let connecting = self.endpoint.connect_with(self.config.clone(), target, "creel");
+        let connecting = connecting.map_err(|error| error.to_string())?;
+        let (connection, accepted) = connecting.into_0rtt().map_err(|_| "no ticket is left".to_owned())?;
+        self.hail(connection, accepted).await.ok_or_else(|| format!("{target} does not answer"))
+    }
+
+    /// Speaks before the handshake has ended, and waits for an answer.
+    async fn hail(&self, connection: Connection, accepted: quinn::ZeroRttAccepted) -> Option<Standing> {
+        let session = Arc::new(AtomicU64::default());
+        let (answered, answer) = oneshot::channel();
+        let early = self.clone().early(connection.clone(), accepted, Arc::clone(&session), answered);
+        // Made before the answer, so that a connection that nobody waits for any more is closed.
+        let standing = Standing { connection, session, task: tokio::spawn(early) };
+        (timeout(HANDSHAKE, answer).await == Ok(Ok(true))).then_some(standing)
     }
 
     /// A session that begins before the handshake has ended. If the hub did not want the ticket, what was said is void and
