@@ -217,3 +217,80 @@ pub(crate) fn client(key: &SigningKey, whom: Whom) -> Result<quinn::crypto::rust
     config.enable_sni = false;
     config.try_into().map_err(|error| NodeError::System(format!("TLS for QUIC: {error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::{peer_key, transport};
+    use quinn::{ClientConfig, Endpoint, ServerConfig};
+    use std::net::{Ipv4Addr, SocketAddr};
+    use std::path::Path;
+
+    fn here() -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+    }
+
+    fn hub(key: &SigningKey, tickets: &Path) -> Endpoint {
+        let sessions = Arc::new(Sessions::open(tickets).expect("a file for tickets"));
+        let mut config = ServerConfig::with_crypto(Arc::new(server(key, sessions).expect("a configuration")));
+        config.transport_config(transport());
+        Endpoint::server(config, here()).expect("a socket")
+    }
+
+    /// What a device says with a ticket is heard before the handshake has ended, by a hub that knows who it is, also after the
+    /// hub was restarted; and without a ticket there is an ordinary handshake.
+    #[tokio::test]
+    async fn a_ticket_lets_a_device_speak_at_once() {
+        let (hub_key, device_key) = (SigningKey::from_bytes(&[1; 32]), SigningKey::from_bytes(&[2; 32]));
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("tickets");
+        let tickets = Arc::new(Tickets::default());
+        tickets.set_urgent(true);
+        let whom = Whom::Member(DeviceKey(hub_key.verifying_key().to_bytes()), tickets);
+        let mut config = ClientConfig::new(Arc::new(client(&device_key, whom).expect("a configuration")));
+        config.transport_config(transport());
+        let device = Endpoint::client(here()).expect("a socket");
+        for restarted in [false, true] {
+            let hub = hub(&hub_key, &file);
+            let address = hub.local_addr().expect("it is bound");
+            let serving = tokio::spawn(async move {
+                let incoming = hub.accept().await.expect("a device comes");
+                let (connection, handshake) =
+                    incoming.accept().expect("it is wanted").into_0rtt().expect("a server may");
+                let known_at_once = peer_key(&connection);
+                let (mut send, mut receive) = connection.accept_bi().await.expect("it speaks");
+                let said = receive.read_to_end(16).await.expect("it ends");
+                handshake.await;
+                send.write_all(&said).await.expect("it listens");
+                send.finish().expect("it is ours");
+                connection.closed().await;
+                known_at_once
+            });
+            let connecting = device.connect_with(config.clone(), address, "creel").expect("an address");
+            let connection = match connecting.into_0rtt() {
+                Ok((connection, accepted)) => {
+                    assert!(restarted, "there was no ticket yet");
+                    let (mut send, mut receive) = connection.open_bi().await.expect("a stream");
+                    send.write_all(b"early").await.expect("room");
+                    send.finish().expect("it is ours");
+                    assert!(accepted.await, "the hub did not want the ticket");
+                    assert_eq!(receive.read_to_end(16).await.expect("an answer"), b"early");
+                    connection
+                }
+                Err(connecting) => {
+                    assert!(!restarted, "the ticket was not used");
+                    let connection = connecting.await.expect("a handshake");
+                    let (mut send, mut receive) = connection.open_bi().await.expect("a stream");
+                    send.write_all(b"late").await.expect("room");
+                    send.finish().expect("it is ours");
+                    assert_eq!(receive.read_to_end(16).await.expect("an answer"), b"late");
+                    connection
+                }
+            };
+            connection.close(quinn::VarInt::from_u32(0), b"");
+            let known = serving.await.expect("the hub goes on");
+            let device_is = DeviceKey(device_key.verifying_key().to_bytes());
+            assert_eq!(known, restarted.then_some(device_is), "who is known before the handshake has ended");
+        }
+    }
+}

@@ -12,10 +12,9 @@ pub(crate) fn run(node: &Client, screen: &Screen) -> Result<ExitCode> {
         screen.value(&answer)?;
     } else {
         let waiting = answer["waiting"].as_u64().unwrap_or_default();
-        screen.hint(match screen.language.pick("en", "zh") {
-            "zh" => format!("正在连接主机；{waiting} 条记录等待送达"),
-            _ => format!("dialling the hub; {waiting} edits wait for it"),
-        });
+        let en = format!("dialling the hub; {waiting} edits wait for it");
+        let zh = format!("正在连接主机；{waiting} 条记录等待送达");
+        screen.hint(screen.language.pick(&en, &zh));
     }
     Ok(ExitCode::SUCCESS)
 }
