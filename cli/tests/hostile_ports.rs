@@ -11,6 +11,7 @@ use creel_protocol::id::{Digest, OrganisationId};
 use creel_protocol::roster::Roster;
 use creel_protocol::sync::Frame;
 use creel_protocol::sync::frame::{FRAME_BYTES_MAX, Hello, Redeem, VERSION};
+use creel_protocol::sync::packed::pack;
 use serde_json::{Value, json};
 use shared::hostile::{block_on, dial, framed, say, stolen_key};
 use shared::{LIMIT, Office};
@@ -71,7 +72,7 @@ fn bad_streams(roster: &Roster) -> Vec<(&'static str, Vec<u8>)> {
     let after_greeting = |body: &[u8]| [greeting.clone(), framed(body)].concat();
     let mut random = Random::new(22);
     let garbage: Vec<u8> = (0..100).flat_map(|_| random.next().to_le_bytes()).collect();
-    let too_long = u32::try_from(FRAME_BYTES_MAX + 1).expect("256 KiB fit").to_be_bytes().to_vec();
+    let too_long = u32::try_from(FRAME_BYTES_MAX + 2).expect("256 KiB fit").to_be_bytes().to_vec();
     let other = Hello { organisation: OrganisationId([7; 32]), ..hello(roster) };
     let newer = Hello { version: VERSION + 1, ..hello(roster) };
     let redeem = Frame::Redeem(Redeem { invite: Digest([1; 32]), proof: Digest([2; 32]) });
@@ -87,10 +88,19 @@ fn bad_streams(roster: &Roster) -> Vec<(&'static str, Vec<u8>)> {
         ("an unknown kind of frame", after_greeting(&[0x82, 0x18, 0x63, 0xf5])),
         ("a list of 2^64 acknowledgements", after_greeting(&[&[0x82, 0x04, 0x9b][..], &[0xff; 8]].concat())),
         ("a deep nest", framed(&[&[0x82, 0x01][..], &[0x81; 100_000]].concat())),
-        ("a frame with more after its end", after_greeting(&[0x82, 0x06, 0xf5, 0x00])),
+        ("a frame with more after its end", after_greeting(&[0x82, 0x06, 0x80, 0x00])),
+        ("a frame packed in no known way", [&[0, 0, 0, 2][..], &[9, 0]].concat()),
+        ("a frame that unpacks to more than there may be", bomb()),
         ("an enrolment among members", after_greeting(&redeem.to_cbor())),
         ("a roster of garbage", after_greeting(&Frame::Roster(vec![Bytes(garbage.clone())]).to_cbor())),
     ]
+}
+
+/// A few bytes that claim to be a frame of a megabyte.
+fn bomb() -> Vec<u8> {
+    let packed = pack(&vec![0; 1 << 20]);
+    let length = u32::try_from(packed.len()).expect("it is small");
+    [&length.to_be_bytes()[..], &packed].concat()
 }
 
 /// A stolen key and every kind of bad stream: each ends its own connection with a reason, is counted, and the honest

@@ -7,6 +7,7 @@ use creel_protocol::cbor::Encode;
 use creel_protocol::core::io::Reply;
 use creel_protocol::id::{DeviceKey, OrganisationId};
 use creel_protocol::roster::invite::EXPORTER_LABEL;
+use creel_protocol::sync::packed::{pack, unpack};
 use creel_protocol::sync::{Frame, FrameError, roster_frames};
 use quinn::congestion::CubicConfig;
 use quinn::{Connection, Endpoint, TransportConfig, VarInt};
@@ -257,7 +258,7 @@ impl Links {
                 Ok(bytes) => bytes,
                 Err(error) => return error.to_string(),
             };
-            match Frame::decode(&bytes, &self.organisation) {
+            match unpack(&bytes).and_then(|frame| Frame::decode(&frame, &self.organisation)) {
                 Ok((frame @ Frame::Edits(_), refused)) => {
                     let refused = refused.iter().map(ToString::to_string).collect();
                     self.shell.received(session, frame, refused).await;
@@ -312,7 +313,7 @@ async fn write(
             }
             LinkOut::Repeat(frame) => {
                 // One that does not fit, or finds no room, comes on the stream in the end.
-                if let Err(error) = connection.send_datagram(frame.to_cbor().into()) {
+                if let Err(error) = connection.send_datagram(pack(&frame.to_cbor()).into()) {
                     tracing::debug!("an edit could not be repeated: {error}");
                 }
             }

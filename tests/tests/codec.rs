@@ -7,7 +7,9 @@ use creel_protocol::edit::{Edit, RawAction};
 use creel_protocol::id::{Digest, DocumentId, EditId, FileHash};
 use creel_protocol::roster::invite::Invite;
 use creel_protocol::sync::Frame;
-use creel_protocol::sync::frame::{Heads, Hello, List, Listed, Summed};
+use creel_protocol::sync::frame::{Heads, Hello, Summed};
+use creel_protocol::sync::packed::{pack, unpack};
+use creel_protocol::sync::ranges::Told;
 use creel_tests::firm::Firm;
 use proptest::prelude::*;
 use std::sync::LazyLock;
@@ -140,6 +142,12 @@ prop_compose! {
     }
 }
 
+fn told() -> impl Strategy<Value = Vec<Told>> {
+    let one = (any::<u8>(), any::<u64>(), any::<u8>(), proptest::collection::vec(any::<u8>(), 0..40))
+        .prop_map(|(depth, index, bits, digests)| Told { depth, index, bits, digests: Bytes(digests) });
+    proptest::collection::vec(one, 0..5)
+}
+
 fn frame() -> impl Strategy<Value = Frame> {
     let ids = || proptest::collection::vec(any::<[u8; 32]>().prop_map(EditId), 0..20);
     let digest = || any::<[u8; 32]>().prop_map(Digest);
@@ -154,14 +162,9 @@ fn frame() -> impl Strategy<Value = Frame> {
             .prop_map(Frame::Roster),
         proptest::collection::vec(edit(), 0..3).prop_map(Frame::Edits),
         ids().prop_map(Frame::Ack),
-        (any::<u64>(), digest()).prop_map(|(count, digest)| Frame::Prove(Summed { count, digest })),
-        Just(Frame::Differs),
-        (proptest::collection::vec((any::<[u8; 16]>(), digest()), 0..20), any::<bool>()).prop_map(
-            |(documents, last)| {
-                let listed = |(document, heads)| Listed { document: DocumentId(document), heads };
-                Frame::List(List { documents: documents.into_iter().map(listed).collect(), last })
-            }
-        ),
+        (any::<u64>(), digest()).prop_map(|(count, sum)| Frame::Prove(Summed { count, sum })),
+        told().prop_map(Frame::Ranges),
+        told().prop_map(Frame::Wants),
         (any::<[u8; 16]>(), ids(), any::<bool>()).prop_map(|(document, heads, ask)| Frame::Heads(Heads {
             document: DocumentId(document),
             heads,
@@ -219,7 +222,8 @@ proptest! {
     /// A frame arrives as it was sent, with every edit in it.
     #[test]
     fn a_frame_is_read_as_written(frame in frame()) {
-        let bytes = frame.to_cbor();
+        let packed = pack(&frame.to_cbor());
+        let bytes = unpack(&packed).expect("what was packed is unpacked");
         let (read, refused) = Frame::decode(&bytes, &ORGANISATION).expect("an honest frame decodes");
         prop_assert_eq!(read, frame);
         prop_assert_eq!(refused, []);
@@ -231,6 +235,8 @@ proptest! {
                        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
                        cut: prop::sample::Index) {
         let _ = Frame::decode(&noise, &ORGANISATION);
+        let _ = unpack(&noise);
+        let _ = unpack(&[&[1], noise.as_slice()].concat());
         let mut bytes = frame.to_cbor();
         let _ = Frame::decode(&bytes[..cut.index(bytes.len())], &ORGANISATION);
         for (place, byte) in changes {

@@ -17,7 +17,8 @@ use creel_protocol::roster::{Change, Enrol, Extend, Genesis, Publish, Revoke, Ro
 use creel_protocol::shipment::effect::Effects;
 use creel_protocol::shipment::{History, Void};
 use creel_protocol::sync::Frame;
-use creel_protocol::sync::frame::{Heads, Hello, List, Listed, Redeem, Summed, VERSION, Welcome, heads_digest};
+use creel_protocol::sync::frame::{Heads, Hello, Redeem, Summed, VERSION, Welcome};
+use creel_protocol::sync::ranges::Told;
 use creel_protocol::workflow::Workflow;
 use ed25519_dalek::SigningKey;
 use std::collections::BTreeMap;
@@ -229,22 +230,52 @@ impl World {
         &self.entries.iter().find(|(name, _)| *name == wanted).expect("the vector's entry was made before").1
     }
 
-    fn listed(&self) -> Vec<Listed> {
+    /// The digests of two documents, as docs/wire.md says it and not as the code does.
+    fn digests(&self) -> [Digest; 2] {
         let mut heads = vec![self.id_of("edit-resolve"), self.id_of("edit-retract"), self.id_of("edit-unknown")];
         heads.sort_unstable();
-        let document = self.edits[0].1.document;
-        vec![
-            Listed { document, heads: heads_digest(&heads) },
-            Listed { document: DocumentId([0x22; 16]), heads: heads_digest(&[EditId([0x33; 32])]) },
-        ]
+        let of = |document: DocumentId, heads: &[EditId]| {
+            let bytes: Vec<u8> = document.0.into_iter().chain(heads.iter().flat_map(|head| head.0)).collect();
+            Digest(blake3::derive_key("creel/fingerprint/1", &bytes))
+        };
+        [of(self.edits[0].1.document, &heads), of(DocumentId([0x22; 16]), &[EditId([0x33; 32])])]
     }
 
     fn summed(&self) -> Summed {
-        // As docs/wire.md says it, not as the code does.
-        let listed = self.listed();
-        let bytes: Vec<u8> =
-            listed.iter().flat_map(|listed| [&listed.document.0[..], &listed.heads.0].concat()).collect();
-        Summed { count: listed.len() as u64, digest: Digest(blake3::derive_key("creel/list/1", &bytes)) }
+        let [one, other] = self.digests();
+        let mut sum = [0; 32];
+        let mut carry = 0;
+        for (sum, (one, other)) in sum.iter_mut().zip(one.0.into_iter().zip(other.0)) {
+            carry += u32::from(one) + u32::from(other);
+            *sum = u8::try_from(carry % 256).expect("it is below 256");
+            carry /= 256;
+        }
+        Summed { count: 2, sum: Digest(sum) }
+    }
+
+    /// Both documents one by one, and the whole in four parts.
+    fn told(&self) -> [Told; 2] {
+        let salt = self.summed().sum;
+        let short = |bytes: &[u8]| blake3::keyed_hash(&salt.0, bytes).as_bytes()[..5].to_vec();
+        let [first, second] = self.digests();
+        // The places: the id from its tenth byte on, then its first nine.
+        let place = |document: DocumentId| [&document.0[9..], &document.0[..9]].concat();
+        let mut documents = [(place(self.edits[0].1.document), first), (place(DocumentId([0x22; 16])), second)];
+        documents.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        let one_by_one = documents.iter().flat_map(|(_, digest)| short(&digest.0)).collect();
+        let parts = (0..4).flat_map(|part| {
+            let inside: Vec<_> = documents.iter().filter(|(place, _)| place[0] >> 6 == part).collect();
+            match inside[..] {
+                [] => vec![0; 5],
+                [(_, digest)] => short(&[&1_u64.to_le_bytes()[..], &digest.0].concat()),
+                _ => unreachable!("the two stand in different parts"),
+            }
+        });
+        let parts = parts.collect();
+        [
+            Told { depth: 0, index: 0, bits: 0, digests: Bytes(one_by_one) },
+            Told { depth: 0, index: 0, bits: 2, digests: Bytes(parts) },
+        ]
     }
 
     fn invite(&self) -> Invite {
@@ -276,8 +307,8 @@ impl World {
             ("frame-edits", Frame::Edits(vec![self.edit("edit-say").clone()])),
             ("frame-ack", Frame::Ack(vec![self.id_of("edit-open"), self.id_of("edit-say")])),
             ("frame-prove", Frame::Prove(self.summed())),
-            ("frame-differs", Frame::Differs),
-            ("frame-list", Frame::List(List { documents: self.listed(), last: true })),
+            ("frame-ranges", Frame::Ranges(self.told().to_vec())),
+            ("frame-wants", Frame::Wants(self.told()[..1].to_vec())),
             ("frame-heads", Frame::Heads(heads)),
             ("frame-redeem", Frame::Redeem(redeem)),
             ("frame-welcome", Frame::Welcome(welcome)),

@@ -98,10 +98,10 @@ pub(crate) async fn say(connection: &Connection, bytes: &[u8], ends: bool) -> Re
     Ok(tokio::time::timeout(LIMIT, connection.closed()).await.context("the hub did not close")?.to_string())
 }
 
-/// A frame: its length, then its body.
+/// A frame: its length, that it is not compressed, then its body.
 pub(crate) fn framed(body: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(body.len()).expect("a test's frames are small");
-    [length.to_be_bytes().as_slice(), body].concat()
+    let length = u32::try_from(body.len() + 1).expect("a test's frames are small");
+    [length.to_be_bytes().as_slice(), &[0], body].concat()
 }
 
 /// Runs what is asynchronous.

@@ -4,12 +4,14 @@
 
 use super::io::Now;
 use super::keys::{self, Arrival};
+use super::trees::Move;
 use super::{Core, Release, Step};
 use crate::edit::Edit;
 use crate::id::{DeviceKey, DocumentId, EditId, EntryId};
 use crate::planted::{self, Bug};
 use crate::store::{Store, StoreError};
 use crate::sync::JournalEntry;
+use crate::sync::fingerprint::digest;
 use std::collections::HashMap;
 
 /// Edits of one peer about one document that may wait for what they stand on.
@@ -225,12 +227,10 @@ impl Core {
         edit: &Edit,
     ) -> Result<(), StoreError> {
         let mut heads: Vec<EditId> = keys::read(&step.overlay, &keys::heads(&edit.document))?.unwrap_or_default();
-        if heads.is_empty() {
-            self.counters.shipments += 1;
-        }
         heads.retain(|head| edit.statement.after.binary_search(head).is_err());
         let place = heads.partition_point(|head| *head < edit.id);
         heads.insert(place, edit.id);
+        step.moves.push(Move::Heads(edit.document, digest(&edit.document, &heads)));
 
         let from_hub = source.is_some_and(|source| source == self.roster.genesis().hub);
         let at_hub = (from_hub || self.is_hub()).then_some(now.0);

@@ -14,6 +14,7 @@ mod peers;
 mod query;
 mod refresh;
 mod sheet;
+mod trees;
 
 use crate::id::{DeviceKey, DocumentId, EditId, EntryId};
 use crate::roster::{Role, Roster, RosterError};
@@ -28,6 +29,7 @@ use query::find_at_once;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use trees::{Move, Trees};
 
 pub use enrol::{edits_in, found, joined};
 
@@ -101,6 +103,7 @@ pub struct Core {
     refused: u64,
     /// Requests that wait until summaries are up to date.
     deferred: VecDeque<Input>,
+    trees: Trees,
     rendered: LruCache<DocumentId, (Vec<EditId>, Arc<Render>)>,
 }
 
@@ -115,18 +118,14 @@ impl Core {
         let roster_durable = (roster.height(), roster.head());
         let key = identity.key();
         let journal_end = last_journal(store)?;
+        let trees = Trees::open(store)?;
         let mut core = Self {
             key,
             identity,
             roster,
             sessions: BTreeMap::new(),
             held_back: HeldBack::default(),
-            counters: Counters {
-                journal_end,
-                waiting: count(store, b"w")?,
-                shipments: count(store, b"d")?,
-                stale: count(store, b"x")?,
-            },
+            counters: Counters { journal_end, waiting: count(store, b"w")?, stale: count(store, b"x")? },
             journal_durable: journal_end,
             roster_durable,
             widening: HashMap::new(),
@@ -134,6 +133,7 @@ impl Core {
             releases: HashMap::new(),
             refused: 0,
             deferred: VecDeque::new(),
+            trees,
             rendered: LruCache::new(RENDERED_MAX),
         };
         let batch = core.renew_summaries(store)?;
@@ -182,13 +182,15 @@ impl Core {
 
     /// One step. `store` shows every batch that was handed out before.
     pub fn step<S: Store>(&mut self, store: &S, now: Now, input: Input) -> Vec<Output> {
-        let mut step =
-            Step { overlay: Overlay::new(store), outputs: Vec::new(), releases: Vec::new(), before: self.counters };
-        match self.take(&mut step, now, input) {
-            Ok(()) => {
-                self.finish(&mut step);
-                step.outputs
-            }
+        let mut step = Step {
+            overlay: Overlay::new(store),
+            outputs: Vec::new(),
+            releases: Vec::new(),
+            moves: Vec::new(),
+            before: self.counters,
+        };
+        match self.take(&mut step, now, input).and_then(|()| self.finish(&mut step)) {
+            Ok(()) => step.outputs,
             Err(error) => vec![Output::Failed(error)],
         }
     }
@@ -286,6 +288,7 @@ impl Core {
     fn abandon<S: Store>(&mut self, step: &mut Step<'_, S>) {
         step.overlay.batch = Batch::default();
         step.releases.clear();
+        step.moves.clear();
         self.counters = step.before;
         let end = self.counters.journal_end;
         self.forget_widening(|seq| seq >= end);
@@ -299,10 +302,11 @@ impl Core {
     }
 
     /// Hands out what the step wrote, and remembers what it releases.
-    fn finish<S: Store>(&mut self, step: &mut Step<'_, S>) {
+    fn finish<S: Store>(&mut self, step: &mut Step<'_, S>) -> Result<(), StoreError> {
         if step.overlay.batch.is_empty() && step.releases.is_empty() {
-            return;
+            return Ok(());
         }
+        self.move_trees(step)?;
         let mut batch = std::mem::take(&mut step.overlay.batch);
         batch.must_be_durable = !step.releases.is_empty() || self.counters.journal_end != step.before.journal_end;
         if self.counters.journal_end != step.before.journal_end {
@@ -313,6 +317,7 @@ impl Core {
         self.releases.insert(commit, std::mem::take(&mut step.releases));
         // The commit comes first: the shell applies it before it looks at anything else the step put out.
         step.outputs.insert(0, Output::Commit { commit, batch });
+        Ok(())
     }
 
     fn committed<S: Store>(&mut self, step: &mut Step<'_, S>, commit: CommitId) -> Result<(), StoreError> {
@@ -363,6 +368,8 @@ struct Step<'a, S> {
     overlay: Overlay<'a, S>,
     outputs: Vec<Output>,
     releases: Vec<Release>,
+    /// What the step changes in the trees.
+    moves: Vec<Move>,
     /// What was counted before this step, to return to if its act is refused.
     before: Counters,
 }
@@ -374,7 +381,6 @@ struct Counters {
     journal_end: u64,
     /// Edits that the hub is not known to have.
     waiting: u64,
-    shipments: u64,
     /// Documents whose summary is out of date.
     stale: u64,
 }

@@ -10,8 +10,8 @@ use crate::id::{DeviceKey, DocumentId, EditId};
 use crate::planted::{self, Bug};
 use crate::roster::{Roster, RosterError};
 use crate::store::{Store, StoreError};
-use crate::sync::frame::{Hello, Listed, VERSION, heads_digest};
-use crate::sync::{Frame, Holding, JournalEntry, Scope, Session, heads_frame};
+use crate::sync::frame::{Hello, VERSION};
+use crate::sync::{Frame, Holding, JournalEntry, Scope, Session, Tree, heads_frame};
 use std::collections::{BTreeSet, HashMap};
 
 /// Bytes of edits that are repeated at once: a few datagrams.
@@ -19,6 +19,7 @@ const REPEAT_BYTES_MAX: usize = 3_000;
 
 /// What a session sees of the node: what is durable, and the roster.
 struct Held<'a, S> {
+    tree: &'a Tree,
     core_roster: &'a Roster,
     store: &'a S,
     journal_durable: u64,
@@ -74,19 +75,8 @@ impl<S: Store> Holding for Held<'_, S> {
         Ok(keys::read(self.store, &keys::heads(document))?.unwrap_or_default())
     }
 
-    fn list(&self, scope: &Scope, after: Option<DocumentId>, limit: usize) -> Result<Vec<Listed>, StoreError> {
-        let prefix = match scope {
-            Scope::All => b"d".to_vec(),
-            Scope::Party(party) => keys::party_prefix(party),
-        };
-        let (mut from, to) = keys::under(&prefix);
-        if let Some(after) = after {
-            from.extend(after.0);
-            from.push(0);
-        }
-        let pairs = self.store.scan(&from, &to, limit)?;
-        let documents = pairs.iter().filter_map(|(key, _)| keys::tail(key).map(DocumentId));
-        documents.map(|document| Ok(Listed { document, heads: heads_digest(&self.heads(&document)?) })).collect()
+    fn tree(&self) -> &Tree {
+        self.tree
     }
 
     fn roster_entries(&self, from: u64) -> Vec<Bytes> {
@@ -122,6 +112,9 @@ impl Core {
             return Ok(());
         };
         let scope = Self::scope(member.role, member.party.as_ref());
+        let sessions = &self.sessions;
+        let connected = |device: &DeviceKey| sessions.values().any(|session| session.peer == *device);
+        self.trees.load(step.overlay.store, &scope, &peer, connected)?;
         let acknowledged =
             keys::cached(&step.overlay, &keys::cursor(&peer))?.unwrap_or(0_u64).min(self.counters.journal_end);
         self.sessions.insert(session, Session::new(peer, scope, dialled, acknowledged, self.journal_durable));
@@ -188,6 +181,7 @@ impl Core {
             return Ok(Err("the peer spoke before it greeted".to_owned()));
         }
         let held = Held {
+            tree: self.trees.shared(&session.scope, &session.peer),
             core_roster: &self.roster,
             store: step.overlay.store,
             journal_durable: self.journal_durable,
@@ -209,9 +203,9 @@ impl Core {
                 session.acked(&ids);
                 self.acknowledged(step, now, id, peer, &ids)?;
             }
-            Frame::Prove(theirs) => answers.extend(session.proven(&held, theirs)?),
-            Frame::Differs => session.differs(),
-            Frame::List(list) => answers = session.compare(&held, &list)?,
+            Frame::Prove(theirs) => answers = session.proven(&held, theirs),
+            Frame::Ranges(theirs) => answers = session.compare(&held, &theirs)?,
+            Frame::Wants(theirs) => session.wants(&held, &theirs),
             Frame::Heads(heads) => answers.extend(session.repair(&held, heads)?),
             Frame::Refuse(why) => return Ok(Err(format!("the peer will not go on: {why}"))),
             Frame::Redeem(_) | Frame::Welcome(_) => {
@@ -368,14 +362,15 @@ impl Core {
 
     fn pump<S: Store>(&mut self, step: &mut Step<'_, S>, id: SessionId) -> Result<(), StoreError> {
         // Sends read what lies beneath this step's own writes, which are not durable yet.
+        let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
         let held = Held {
+            tree: self.trees.shared(&session.scope, &session.peer),
             core_roster: &self.roster,
             store: step.overlay.store,
             journal_durable: self.journal_durable,
             roster_durable: self.roster_durable.0,
             widening: &self.widening,
         };
-        let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
         loop {
             let frames = session.pump(&held)?;
             if frames.is_empty() {

@@ -285,7 +285,7 @@ impl Core {
             role: own.map(|member| member.role),
             party: own.and_then(|member| member.party.clone()),
             hub: self.is_hub(),
-            shipments: self.counters.shipments,
+            shipments: self.trees.documents(),
             waiting: self.counters.waiting,
             held_back: self.held_back.len() as u64,
             refused: self.refused,

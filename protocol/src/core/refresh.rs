@@ -4,12 +4,14 @@
 //! That is what lets a hub take in edits at the speed of its disk.
 
 use super::keys::{self, Summary};
+use super::trees::Move;
 use super::{Core, PAGE, Release, Step};
 use crate::edit::Edit;
 use crate::id::{DocumentId, EditId};
 use crate::shipment::{History, Render};
 use crate::store::{Store, StoreError};
 use crate::sync::JournalEntry;
+use crate::sync::fingerprint::digest;
 use std::sync::Arc;
 
 /// Documents refreshed in one idle step: a few milliseconds of work.
@@ -56,6 +58,8 @@ impl Core {
                 // The document comes into this party's scope: its devices are to be sent all of it.
                 parties.push(party.clone());
                 step.overlay.batch.put(keys::party(party, &document), Vec::new());
+                let heads: Vec<EditId> = keys::read(&step.overlay, &keys::heads(&document))?.unwrap_or_default();
+                step.moves.push(Move::Widen(party.clone(), document, digest(&document, &heads)));
                 self.widening.entry(document).or_default().push((self.counters.journal_end, party.clone()));
                 self.journal(step, &JournalEntry::Widen { document, party: party.clone() });
             }

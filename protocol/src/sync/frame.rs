@@ -1,12 +1,13 @@
 //! Frames: what two nodes say to each other on a stream, as bytes and as types.
 
+use super::ranges::Told;
 use crate::cbor::{Bytes, CborError, Decode, Encode, Reader, Writer, cbor_map};
 use crate::edit::{Edit, EditError};
 use crate::id::{DeviceKey, Digest, DocumentId, EditId, EntryId, OrganisationId};
 
 /// Bytes of a frame, its length not counted. A sender fills frames to [`FRAME_BYTES_GOAL`].
 pub const FRAME_BYTES_MAX: usize = 256 * 1024;
-/// At this many bytes a sender closes a frame of edits or of a list.
+/// At this many bytes a sender closes a frame.
 pub const FRAME_BYTES_GOAL: usize = 64 * 1024;
 /// Edits of a frame that may be refused before the frame is.
 pub const REFUSED_MAX: usize = 16;
@@ -31,35 +32,13 @@ cbor_map! {
 }
 
 cbor_map! {
-    /// One document in the flat list.
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct Listed {
-        /// The document.
-        1 => document: DocumentId,
-        /// Digest of its heads.
-        2 => heads: Digest,
-    }
-}
-
-cbor_map! {
     /// The documents both may see, summed up.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct Summed {
         /// How many.
         1 => count: u64,
-        /// Digest over the flat list.
-        2 => digest: Digest,
-    }
-}
-
-cbor_map! {
-    /// A part of the flat list, ascending by document.
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct List {
-        /// The documents.
-        1 => documents: Vec<Listed>,
-        /// Whether the list ends here.
-        2 => last: bool,
+        /// The sum of their digests modulo 2^256, little-endian.
+        2 => sum: Digest,
     }
 }
 
@@ -111,10 +90,10 @@ pub enum Frame {
     Ack(Vec<EditId>),
     /// The sender's documents that both may see, summed up: does the other hold the same?
     Prove(Summed),
-    /// It does not: send the list.
-    Differs,
-    /// A part of the list.
-    List(List),
+    /// What the sender has in some ranges, where both do not have the same.
+    Ranges(Vec<Told>),
+    /// Documents of the other that the sender does not have like that, by the digests it was told.
+    Wants(Vec<Told>),
     /// A document's heads.
     Heads(Heads),
     /// A device asks to become a member.
@@ -137,6 +116,9 @@ pub enum FrameError {
     /// More than [`REFUSED_MAX`] of its edits are none.
     #[error("more than {REFUSED_MAX} things in a frame of edits are not edits")]
     Spoilt,
+    /// Not packed as frames are, or more than [`FRAME_BYTES_MAX`] when unpacked.
+    #[error("a frame is not packed as frames are")]
+    Packing,
     /// Not a kind of frame of this version.
     #[error("frame kind {0} is not known")]
     Unknown(u64),
@@ -158,8 +140,8 @@ impl Encode for Frame {
             }),
             Self::Ack(ids) => kind(4, &|w| ids.encode(w)),
             Self::Prove(body) => kind(5, &|w| body.encode(w)),
-            Self::Differs => kind(6, &|w| w.boolean(true)),
-            Self::List(body) => kind(7, &|w| body.encode(w)),
+            Self::Ranges(ranges) => kind(6, &|w| ranges.encode(w)),
+            Self::Wants(ranges) => kind(7, &|w| ranges.encode(w)),
             Self::Heads(body) => kind(8, &|w| body.encode(w)),
             Self::Redeem(body) => kind(9, &|w| body.encode(w)),
             Self::Welcome(body) => kind(10, &|w| body.encode(w)),
@@ -196,13 +178,8 @@ impl Frame {
             }
             4 => Self::Ack(Vec::decode(&mut reader)?),
             5 => Self::Prove(Summed::decode(&mut reader)?),
-            6 => {
-                if !reader.boolean()? {
-                    return Err(CborError::Range.into());
-                }
-                Self::Differs
-            }
-            7 => Self::List(List::decode(&mut reader)?),
+            6 => Self::Ranges(Vec::decode(&mut reader)?),
+            7 => Self::Wants(Vec::decode(&mut reader)?),
             8 => Self::Heads(Heads::decode(&mut reader)?),
             9 => Self::Redeem(Redeem::decode(&mut reader)?),
             10 => Self::Welcome(Welcome::decode(&mut reader)?),
@@ -212,15 +189,6 @@ impl Frame {
         reader.end()?;
         Ok((frame, refused))
     }
-}
-
-/// Digest of a document's heads, which must be sorted.
-pub fn heads_digest(heads: &[EditId]) -> Digest {
-    let mut hasher = blake3::Hasher::new_derive_key("creel/heads/1");
-    for head in heads {
-        hasher.update(&head.0);
-    }
-    Digest(*hasher.finalize().as_bytes())
 }
 
 /// The devices that a session is between are told apart by key.

@@ -1,7 +1,9 @@
 //! One session with one peer: what it has, what it was sent, what it acknowledged.
 
-use super::frame::{FRAME_BYTES_GOAL, Frame, HEADS_MAX, Heads, Hello, List, Listed, Summed};
+use super::fingerprint::{Range, Tree};
+use super::frame::{FRAME_BYTES_GOAL, Frame, HEADS_MAX, Heads, Hello, Summed};
 use super::journal::JournalEntry;
+use super::ranges::{self, Told};
 use crate::cbor::Bytes;
 use crate::edit::{Edit, causal};
 use crate::id::{DeviceKey, Digest, DocumentId, EditId};
@@ -17,8 +19,11 @@ const UNACKED_BYTES_MAX: usize = 2 * 1024 * 1024;
 const JOURNAL_PAGE: usize = 512;
 /// The acknowledged prefix is stored when it has moved by so much without an acknowledgement: past what is not for the peer.
 const PREFIX_STEP: u64 = 256;
-/// Documents listed in one frame: 52 bytes each.
-const LIST_PAGE: usize = 1_200;
+/// What a range takes beside the digests that are told of it, at most.
+const TOLD_BYTES: usize = 24;
+/// How often each document may be looked at while what differs is found, and how many may be beside that.
+const LOOKS_MAX: u64 = 16;
+const LOOKS_MIN: u64 = 65_536;
 
 /// Which documents a member may see.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -41,25 +46,12 @@ pub trait Holding {
     fn edits(&self, document: &DocumentId) -> Result<Vec<Edit>, StoreError>;
     /// A document's heads, sorted; none if it is not held.
     fn heads(&self, document: &DocumentId) -> Result<Vec<EditId>, StoreError>;
-    /// Documents in a scope after `after`, ascending, with the digests of their heads.
-    fn list(&self, scope: &Scope, after: Option<DocumentId>, limit: usize) -> Result<Vec<Listed>, StoreError>;
+    /// The documents that are shared with the peer.
+    fn tree(&self) -> &Tree;
     /// Roster entries from a height on.
     fn roster_entries(&self, from: u64) -> Vec<Bytes>;
     /// The height of the newest roster entry.
     fn roster_height(&self) -> u64;
-}
-
-/// Where the proof stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Proof {
-    /// Nothing was proven or asked for yet.
-    Open,
-    /// The digest was sent.
-    Asked,
-    /// The list is being sent; the last document listed.
-    Listing(Option<DocumentId>),
-    /// Done.
-    Done,
 }
 
 /// A session.
@@ -95,11 +87,11 @@ pub struct Session {
     repairs: VecDeque<(DocumentId, Vec<EditId>)>,
     /// The documents among them.
     repairing: HashSet<DocumentId>,
-    proof: Proof,
-    /// Whether the peer's proof was answered.
-    answered: bool,
-    /// The peer's list as far as it was compared: the next document of ours to compare comes after this one.
-    compared: Option<DocumentId>,
+    /// The sum that was proven, by whichever side dialled: once in a session, because finding out what differs costs a
+    /// look at every document. It salts the digests that are told.
+    proven: Option<Digest>,
+    /// How many documents may still be looked at for the peer.
+    effort: u64,
 }
 
 impl Session {
@@ -122,9 +114,8 @@ impl Session {
             owed: VecDeque::new(),
             repairs: VecDeque::new(),
             repairing: HashSet::new(),
-            proof: Proof::Open,
-            answered: false,
-            compared: None,
+            proven: None,
+            effort: 0,
         }
     }
 
@@ -239,7 +230,7 @@ impl Session {
         if !edits.edits.is_empty() {
             frames.push(Frame::Edits(edits.edits));
         } else if drained && self.greeted {
-            frames.extend(self.prove(holding)?);
+            frames.extend(self.prove(holding));
         }
         Ok(frames)
     }
@@ -290,80 +281,90 @@ impl Session {
     }
 
     /// Once the journal is drained and acknowledged, the dialling side proves that both hold the same.
-    fn prove<H: Holding>(&mut self, holding: &H) -> Result<Option<Frame>, StoreError> {
-        match &self.proof {
-            Proof::Open if self.dialled && self.unacked.is_empty() => {
-                self.proof = Proof::Asked;
-                Ok(Some(Frame::Prove(sum(holding, &self.scope)?)))
+    fn prove<H: Holding>(&mut self, holding: &H) -> Option<Frame> {
+        if !self.dialled || !self.unacked.is_empty() || self.proven.is_some() {
+            return None;
+        }
+        let whole = holding.tree().whole();
+        self.begin_search(holding, Digest(whole.sum));
+        Some(Frame::Prove(Summed { count: whole.count, sum: Digest(whole.sum) }))
+    }
+
+    fn begin_search<H: Holding>(&mut self, holding: &H, sum: Digest) {
+        self.proven = Some(sum);
+        self.effort = LOOKS_MIN + LOOKS_MAX * holding.tree().len() as u64;
+    }
+
+    /// The peer's proof: answered only if it fails, and only once.
+    pub fn proven<H: Holding>(&mut self, holding: &H, theirs: Summed) -> Vec<Frame> {
+        let ours = holding.tree().whole();
+        if self.proven.is_some() || self.dialled || (ours.count == theirs.count && ours.sum == theirs.sum.0) {
+            return Vec::new();
+        }
+        self.begin_search(holding, theirs.sum);
+        if theirs.count == 0 {
+            let all: Vec<_> = holding.tree().range(Range::WHOLE).map(|(document, _)| document).collect();
+            self.lacking(all);
+            return Vec::new();
+        }
+        vec![Frame::Ranges(vec![ranges::tell(holding.tree(), &theirs.sum, Range::WHOLE)])]
+    }
+
+    /// Compares what the peer has in some ranges with what is here: what the peer lacks is sent, and where both hold
+    /// something the heads tell who lacks what.
+    pub fn compare<H: Holding>(&mut self, holding: &H, theirs: &[Told]) -> Result<Vec<Frame>, StoreError> {
+        let Some(salt) = self.proven else { return Ok(Vec::new()) };
+        let (mut frames, mut tell, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
+        for told in theirs {
+            let found = ranges::compare(holding.tree(), &salt, told, &mut self.effort);
+            tell.extend(found.tell);
+            wanted.extend(found.wanted);
+            for document in found.differ {
+                frames.push(heads_frame(document, holding.heads(&document)?, true));
             }
-            Proof::Listing(after) => {
-                let documents = holding.list(&self.scope, *after, LIST_PAGE)?;
-                let last = documents.len() < LIST_PAGE;
-                self.proof =
-                    if last { Proof::Done } else { Proof::Listing(documents.last().map(|listed| listed.document)) };
-                Ok(Some(Frame::List(List { documents, last })))
-            }
-            _ => Ok(None),
+            self.lacking(found.lacking);
+        }
+        // What is wanted comes after the heads: a document that both have at other heads is among both.
+        frames.extend(told_frames(wanted, Frame::Wants));
+        frames.extend(told_frames(tell, Frame::Ranges));
+        Ok(frames)
+    }
+
+    /// The peer wants documents that it does not have like this: those that it told no heads of it does not have at all.
+    pub fn wants<H: Holding>(&mut self, holding: &H, theirs: &[Told]) {
+        let Some(salt) = self.proven else { return };
+        for told in theirs {
+            let wanted = ranges::wanted(holding.tree(), &salt, told, &mut self.effort);
+            self.lacking(wanted);
         }
     }
 
-    /// The peer's proof: answered only if it fails, and only once, because it costs a look at every document.
-    pub fn proven<H: Holding>(&mut self, holding: &H, theirs: Summed) -> Result<Option<Frame>, StoreError> {
-        if std::mem::replace(&mut self.answered, true) {
-            return Ok(None);
-        }
-        Ok((sum(holding, &self.scope)? != theirs).then_some(Frame::Differs))
-    }
-
-    /// The peer holds something else: the list is sent next.
-    pub fn differs(&mut self) {
-        if self.proof == Proof::Asked {
-            self.proof = Proof::Listing(None);
-        }
-    }
-
-    /// Compares a part of the peer's list with ours: what the peer lacks is sent, and where both hold something the heads
-    /// tell who lacks what.
-    pub fn compare<H: Holding>(&mut self, holding: &H, theirs: &List) -> Result<Vec<Frame>, StoreError> {
-        let mut frames = Vec::new();
-        let end = if theirs.last { None } else { theirs.documents.last().map(|listed| listed.document) };
-        let mut listed: BTreeMap<DocumentId, Digest> =
-            theirs.documents.iter().map(|listed| (listed.document, listed.heads)).collect();
-        loop {
-            let page = holding.list(&self.scope, self.compared, LIST_PAGE)?;
-            let done = page.len() < LIST_PAGE;
-            for ours in page {
-                if end.is_some_and(|end| ours.document > end) {
-                    return Ok(only_theirs(listed, frames));
-                }
-                self.compared = Some(ours.document);
-                match listed.remove(&ours.document) {
-                    Some(heads) if heads == ours.heads => {}
-                    Some(_) => {
-                        let heads = holding.heads(&ours.document)?;
-                        frames.push(heads_frame(ours.document, heads, true));
-                    }
-                    None if self.repairing.insert(ours.document) => self.repairs.push_back((ours.document, Vec::new())),
-                    None => {}
-                }
-            }
-            if done {
-                return Ok(only_theirs(listed, frames));
+    /// The peer has nothing of these.
+    fn lacking(&mut self, documents: Vec<DocumentId>) {
+        for document in documents {
+            if self.repairing.insert(document) {
+                self.repairs.push_back((document, Vec::new()));
             }
         }
     }
 
     /// The peer's heads of a document that differs.
     pub fn repair<H: Holding>(&mut self, holding: &H, theirs: Heads) -> Result<Option<Frame>, StoreError> {
-        if !holding.in_scope(&theirs.document, &self.scope)? {
+        let document = theirs.document;
+        let ours = holding.heads(&document)?;
+        if !ours.is_empty() && !holding.in_scope(&document, &self.scope)? {
             return Ok(None);
         }
-        let ours = holding.heads(&theirs.document)?;
-        // Once for each document that is held, so that a peer can't make the queue longer than the store.
-        if !ours.is_empty() && self.repairing.insert(theirs.document) {
-            self.repairs.push_back((theirs.document, theirs.heads));
+        let mut behind = ours.is_empty();
+        for head in &theirs.heads {
+            behind = behind || holding.edit(&document, head)?.is_none();
         }
-        Ok(theirs.ask.then(|| heads_frame(theirs.document, ours, false)))
+        // Once for each document that is held, so that a peer can't make the queue longer than the store.
+        if !ours.is_empty() && self.repairing.insert(document) {
+            self.repairs.push_back((document, theirs.heads));
+        }
+        // Who knows all that the peer has needs nothing of it.
+        Ok((theirs.ask && behind).then(|| heads_frame(document, ours, false)))
     }
 }
 
@@ -373,10 +374,20 @@ pub fn heads_frame(document: DocumentId, mut heads: Vec<EditId>, ask: bool) -> F
     Frame::Heads(Heads { document, heads, ask })
 }
 
-/// Documents that only the peer has: by telling it that we hold nothing of them, we are sent them.
-fn only_theirs(listed: BTreeMap<DocumentId, Digest>, mut frames: Vec<Frame>) -> Vec<Frame> {
-    let unknown = listed.into_keys().map(|document| Frame::Heads(Heads { document, heads: Vec::new(), ask: false }));
-    frames.extend(unknown);
+/// What is told, in frames of a good size.
+fn told_frames(told: Vec<Told>, frame: fn(Vec<Told>) -> Frame) -> Vec<Frame> {
+    let (mut frames, mut page, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for told in told {
+        bytes += told.digests.0.len() + TOLD_BYTES;
+        page.push(told);
+        if bytes >= FRAME_BYTES_GOAL {
+            frames.push(frame(std::mem::take(&mut page)));
+            bytes = 0;
+        }
+    }
+    if !page.is_empty() {
+        frames.push(frame(page));
+    }
     frames
 }
 
@@ -402,20 +413,4 @@ pub fn roster_frames(entries: Vec<Bytes>) -> Vec<Frame> {
         frames.push(Frame::Roster(page));
     }
     frames
-}
-
-fn sum<H: Holding>(holding: &H, scope: &Scope) -> Result<Summed, StoreError> {
-    let mut hasher = blake3::Hasher::new_derive_key("creel/list/1");
-    let (mut count, mut after) = (0, None);
-    loop {
-        let page = holding.list(scope, after, LIST_PAGE)?;
-        for listed in &page {
-            hasher.update(&listed.document.0).update(&listed.heads.0);
-        }
-        count += page.len() as u64;
-        after = page.last().map(|listed| listed.document);
-        if page.len() < LIST_PAGE {
-            return Ok(Summed { count, digest: Digest(*hasher.finalize().as_bytes()) });
-        }
-    }
 }

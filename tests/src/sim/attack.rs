@@ -10,7 +10,8 @@ use creel_protocol::edit::{Edit, RawAction, Statement};
 use creel_protocol::id::{DeviceKey, Digest, DocumentId, EditId, EntryId, OrganisationId, Tap};
 use creel_protocol::roster::{Change, Enrol, Role, Roster};
 use creel_protocol::sync::Frame;
-use creel_protocol::sync::frame::{Heads, Hello, List, Listed, Summed, VERSION};
+use creel_protocol::sync::frame::{Heads, Hello, Summed, VERSION};
+use creel_protocol::sync::ranges::Told;
 use ed25519_dalek::SigningKey;
 
 impl World {
@@ -93,10 +94,19 @@ impl World {
             }
             3 => Frame::Heads(Heads { document, heads: Vec::new(), ask: true }).to_cbor(),
             4 => {
-                let listed = Listed { document, heads: Digest(self.rng.bytes()) };
-                Frame::List(List { documents: vec![listed], last: true }).to_cbor()
+                // What it has, or wants, in ranges that may not exist.
+                let bits = self.rng.below(4);
+                let digests = (0..self.rng.between(0, 20)).map(|_| self.rng.bytes::<1>()[0]).collect();
+                let told = Told {
+                    depth: self.rng.bytes::<1>()[0] % 8,
+                    index: self.rng.below(20) as u64,
+                    bits: u8::try_from(bits).unwrap_or_default(),
+                    digests: Bytes(digests),
+                };
+                let frame = if self.rng.percent(50) { Frame::Ranges } else { Frame::Wants };
+                frame(vec![told]).to_cbor()
             }
-            5 => Frame::Prove(Summed { count: 9, digest: Digest(self.rng.bytes()) }).to_cbor(),
+            5 => Frame::Prove(Summed { count: self.rng.any() % 9, sum: Digest(self.rng.bytes()) }).to_cbor(),
             6 => {
                 // A roster entry by somebody who is not the issuer.
                 let key = DeviceKey(key_of("stranger").verifying_key().to_bytes());
