@@ -79,6 +79,8 @@ pub(crate) fn transport() -> Arc<TransportConfig> {
     transport.congestion_controller_factory(Arc::new(cubic));
     transport.max_idle_timeout(IDLE.try_into().ok());
     transport.keep_alive_interval(Some(KEEP_ALIVE));
+    // Looking for larger datagrams would cost some 15 kB on each connection; nothing that hurries is that large.
+    transport.mtu_discovery_config(None);
     // One stream each way is all this version uses.
     transport.max_concurrent_bidi_streams(VarInt::from_u32(4));
     transport.max_concurrent_uni_streams(VarInt::from_u32(0));

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Tickets that a hub gives on each connection.
-pub(crate) const TICKETS_GIVEN: usize = 8;
+pub(crate) const TICKETS_GIVEN: usize = 4;
 /// Sessions that a hub remembers; the oldest go first.
 const SESSIONS_MAX: usize = 32_768;
 /// Bytes of a session: a device's key, a secret and a few numbers.

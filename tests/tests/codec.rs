@@ -7,7 +7,7 @@ use creel_protocol::edit::{Edit, RawAction};
 use creel_protocol::id::{Digest, DocumentId, EditId, FileHash};
 use creel_protocol::roster::invite::Invite;
 use creel_protocol::sync::Frame;
-use creel_protocol::sync::frame::{Heads, Hello, Summed};
+use creel_protocol::sync::frame::{Hello, Holds, Summed};
 use creel_protocol::sync::packed::{pack, unpack};
 use creel_protocol::sync::ranges::Told;
 use creel_tests::firm::Firm;
@@ -165,11 +165,11 @@ fn frame() -> impl Strategy<Value = Frame> {
         (any::<u64>(), digest()).prop_map(|(count, sum)| Frame::Prove(Summed { count, sum })),
         told().prop_map(Frame::Ranges),
         told().prop_map(Frame::Wants),
-        (any::<[u8; 16]>(), ids(), any::<bool>()).prop_map(|(document, heads, ask)| Frame::Heads(Heads {
-            document: DocumentId(document),
-            heads,
-            ask,
-        })),
+        (any::<[u8; 16]>(), ids(), any::<bool>()).prop_map(|(document, held, ask)| Frame::Holds(vec![Holds::of(
+            DocumentId(document),
+            &held,
+            ask
+        )])),
         "\\PC{0,100}".prop_map(Frame::Refuse),
     ]
 }

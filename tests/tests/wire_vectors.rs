@@ -17,7 +17,7 @@ use creel_protocol::roster::{Change, Enrol, Extend, Genesis, Publish, Revoke, Ro
 use creel_protocol::shipment::effect::Effects;
 use creel_protocol::shipment::{History, Void};
 use creel_protocol::sync::Frame;
-use creel_protocol::sync::frame::{Heads, Hello, Redeem, Summed, VERSION, Welcome};
+use creel_protocol::sync::frame::{Hello, Holds, Redeem, Summed, VERSION, Welcome};
 use creel_protocol::sync::ranges::Told;
 use creel_protocol::workflow::Workflow;
 use ed25519_dalek::SigningKey;
@@ -294,7 +294,8 @@ impl World {
             height: self.roster.height(),
             head: self.roster.head(),
         };
-        let heads = Heads { document: self.edits[0].1.document, heads: vec![self.id_of("edit-open")], ask: true };
+        let held = [self.id_of("edit-open"), self.id_of("edit-say")];
+        let holds = Holds::of(self.edits[0].1.document, &held, true);
         let redeem = Redeem { invite: invite_id(&SECRET), proof: device_proof(&SECRET, &EXPORTER, &public(&driver())) };
         let entries = [&self.genesis, self.entry("entry-enrol-hub"), self.entry("entry-enrol-driver")];
         let welcome = Welcome {
@@ -309,7 +310,7 @@ impl World {
             ("frame-prove", Frame::Prove(self.summed())),
             ("frame-ranges", Frame::Ranges(self.told().to_vec())),
             ("frame-wants", Frame::Wants(self.told()[..1].to_vec())),
-            ("frame-heads", Frame::Heads(heads)),
+            ("frame-holds", Frame::Holds(vec![holds])),
             ("frame-redeem", Frame::Redeem(redeem)),
             ("frame-welcome", Frame::Welcome(welcome)),
             ("frame-refuse", Frame::Refuse("this invite has expired: ask for a new one".to_owned())),

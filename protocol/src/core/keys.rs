@@ -37,6 +37,11 @@ pub fn edits(document: &DocumentId) -> Vec<u8> {
     key(b'e', &[&document.0])
 }
 
+/// `e` document short: the edits of a document whose ids begin like this.
+pub fn edits_from(document: &DocumentId, short: &[u8]) -> Vec<u8> {
+    key(b'e', &[&document.0, short])
+}
+
 /// Whether it is the key of an edit.
 pub fn is_edit(key: &[u8]) -> bool {
     key.first() == Some(&b'e')

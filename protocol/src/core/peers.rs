@@ -10,12 +10,15 @@ use crate::id::{DeviceKey, DocumentId, EditId};
 use crate::planted::{self, Bug};
 use crate::roster::{Roster, RosterError};
 use crate::store::{Store, StoreError};
-use crate::sync::frame::{Hello, VERSION};
-use crate::sync::{Frame, Holding, JournalEntry, Scope, Session, Tree, heads_frame};
+use crate::sync::frame::{Hello, Holds, VERSION};
+use crate::sync::{Frame, Holding, JournalEntry, Scope, Session, Tree};
 use std::collections::{BTreeSet, HashMap};
 
 /// Bytes of edits that are repeated at once: a few datagrams.
 const REPEAT_BYTES_MAX: usize = 3_000;
+
+/// Edits that are told to be held, beside a document's heads: more than nearly every shipment has.
+const HELD_BESIDE_MAX: usize = 64;
 
 /// What a session sees of the node: what is durable, and the roster.
 struct Held<'a, S> {
@@ -71,8 +74,13 @@ impl<S: Store> Holding for Held<'_, S> {
         Ok(edits)
     }
 
-    fn heads(&self, document: &DocumentId) -> Result<Vec<EditId>, StoreError> {
-        Ok(keys::read(self.store, &keys::heads(document))?.unwrap_or_default())
+    fn held(&self, document: &DocumentId) -> Result<Vec<EditId>, StoreError> {
+        held(self.store, document)
+    }
+
+    fn find(&self, document: &DocumentId, short: &[u8]) -> Result<Option<EditId>, StoreError> {
+        let (from, to) = keys::under(&keys::edits_from(document, short));
+        Ok(self.store.scan(&from, &to, 1)?.first().and_then(|(key, _)| keys::tail(key)).map(EditId))
     }
 
     fn tree(&self) -> &Tree {
@@ -87,6 +95,21 @@ impl<S: Store> Holding for Held<'_, S> {
     fn roster_height(&self) -> u64 {
         self.roster_durable
     }
+}
+
+/// The edits of a document that are worth telling: its heads, and others in no order. A few are enough, because whoever
+/// holds an edit holds all that it stands on.
+fn held(store: &impl Store, document: &DocumentId) -> Result<Vec<EditId>, StoreError> {
+    let mut held: Vec<EditId> = keys::read(store, &keys::heads(document))?.unwrap_or_default();
+    let (from, to) = keys::under(&keys::edits(document));
+    for (key, _) in store.scan(&from, &to, HELD_BESIDE_MAX)? {
+        if let Some(edit) = keys::tail(&key).map(EditId)
+            && !held.contains(&edit)
+        {
+            held.push(edit);
+        }
+    }
+    Ok(held)
 }
 
 impl<S: Store> Held<'_, S> {
@@ -206,7 +229,7 @@ impl Core {
             Frame::Prove(theirs) => answers = session.proven(&held, theirs),
             Frame::Ranges(theirs) => answers = session.compare(&held, &theirs)?,
             Frame::Wants(theirs) => session.wants(&held, &theirs),
-            Frame::Heads(heads) => answers.extend(session.repair(&held, heads)?),
+            Frame::Holds(theirs) => answers = session.repair(&held, &theirs)?,
             Frame::Refuse(why) => return Ok(Err(format!("the peer will not go on: {why}"))),
             Frame::Redeem(_) | Frame::Welcome(_) => {
                 return Ok(Err("the peer speaks of enrolment on a connection of members".to_owned()));
@@ -286,7 +309,7 @@ impl Core {
     }
 
     /// The peer sent edits that stand on others it takes us to have, as we had told it before we were restored from a backup:
-    /// by our heads it finds what to send again.
+    /// by what we hold it finds what to send again.
     fn ask_for<S: Store>(
         &self,
         step: &mut Step<'_, S>,
@@ -299,9 +322,9 @@ impl Core {
                 Scope::All => true,
                 Scope::Party(party) => step.overlay.get(&keys::party(party, &document))?.is_some(),
             };
-            let heads = if shown { keys::read(&step.overlay, &keys::heads(&document))? } else { None };
-            let heads = heads.unwrap_or_default();
-            step.outputs.push(Output::Send { session: id, frame: heads_frame(document, heads, false) });
+            let held = if shown { held(&step.overlay, &document)? } else { Vec::new() };
+            step.outputs
+                .push(Output::Send { session: id, frame: Frame::Holds(vec![Holds::of(document, &held, false)]) });
         }
         Ok(())
     }

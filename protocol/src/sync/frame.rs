@@ -11,8 +11,10 @@ pub const FRAME_BYTES_MAX: usize = 256 * 1024;
 pub const FRAME_BYTES_GOAL: usize = 64 * 1024;
 /// Edits of a frame that may be refused before the frame is.
 pub const REFUSED_MAX: usize = 16;
-/// Heads of a document that are told; where there are more, the others only cost edits that are sent twice.
-pub const HEADS_MAX: usize = 4_096;
+/// Edits of a document that are told to be held; where there are more, the others only cost edits that are sent twice.
+pub const HELD_MAX: usize = 4_096;
+/// So much of an edit's id is enough to know it among those of its document.
+pub const SHORT_ID_BYTES: usize = 8;
 /// The version of this protocol; part of the ALPN name too.
 pub const VERSION: u64 = 1;
 
@@ -43,15 +45,29 @@ cbor_map! {
 }
 
 cbor_map! {
-    /// A document's heads at the sender, who has found that the other's differ.
+    /// What the sender holds of a document of which the other holds something else.
     #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct Heads {
+    pub struct Holds {
         /// The document.
         1 => document: DocumentId,
-        /// Its heads; none if the sender does not hold it.
-        2 => heads: Vec<EditId>,
-        /// Whether the other is asked for its own heads in turn.
+        /// The first [`SHORT_ID_BYTES`] of the ids of its heads, and of some of the edits before them; none if the sender
+        /// holds nothing of it. Whoever holds an edit holds all that it stands on.
+        2 => edits: Bytes,
+        /// Whether the other is asked what it holds, should it lack one of them.
         3 => ask: bool,
+    }
+}
+
+impl Holds {
+    /// What is told of a document of which these edits are held.
+    pub fn of(document: DocumentId, held: &[EditId], ask: bool) -> Self {
+        let shorts = held.iter().take(HELD_MAX).flat_map(|edit| edit.0.into_iter().take(SHORT_ID_BYTES));
+        Self { document, edits: Bytes(shorts.collect()), ask }
+    }
+
+    /// The beginnings of the edits' ids.
+    pub fn shorts(&self) -> impl Iterator<Item = &[u8]> {
+        self.edits.0.chunks_exact(SHORT_ID_BYTES).take(HELD_MAX)
     }
 }
 
@@ -94,8 +110,8 @@ pub enum Frame {
     Ranges(Vec<Told>),
     /// Documents of the other that the sender does not have like that, by the digests it was told.
     Wants(Vec<Told>),
-    /// A document's heads.
-    Heads(Heads),
+    /// What is held of some documents.
+    Holds(Vec<Holds>),
     /// A device asks to become a member.
     Redeem(Redeem),
     /// The hub's answer.
@@ -142,7 +158,7 @@ impl Encode for Frame {
             Self::Prove(body) => kind(5, &|w| body.encode(w)),
             Self::Ranges(ranges) => kind(6, &|w| ranges.encode(w)),
             Self::Wants(ranges) => kind(7, &|w| ranges.encode(w)),
-            Self::Heads(body) => kind(8, &|w| body.encode(w)),
+            Self::Holds(body) => kind(8, &|w| body.encode(w)),
             Self::Redeem(body) => kind(9, &|w| body.encode(w)),
             Self::Welcome(body) => kind(10, &|w| body.encode(w)),
             Self::Refuse(why) => kind(11, &|w| w.text(why)),
@@ -180,7 +196,7 @@ impl Frame {
             5 => Self::Prove(Summed::decode(&mut reader)?),
             6 => Self::Ranges(Vec::decode(&mut reader)?),
             7 => Self::Wants(Vec::decode(&mut reader)?),
-            8 => Self::Heads(Heads::decode(&mut reader)?),
+            8 => Self::Holds(Vec::decode(&mut reader)?),
             9 => Self::Redeem(Redeem::decode(&mut reader)?),
             10 => Self::Welcome(Welcome::decode(&mut reader)?),
             11 => Self::Refuse(String::decode(&mut reader)?.chars().take(500).collect()),

@@ -14,4 +14,4 @@ pub mod session;
 pub use fingerprint::Tree;
 pub use frame::{Frame, FrameError};
 pub use journal::JournalEntry;
-pub use session::{Holding, Scope, Session, heads_frame, roster_frames};
+pub use session::{Holding, Scope, Session, roster_frames};

@@ -1,7 +1,7 @@
 //! One session with one peer: what it has, what it was sent, what it acknowledged.
 
 use super::fingerprint::{Range, Tree};
-use super::frame::{FRAME_BYTES_GOAL, Frame, HEADS_MAX, Heads, Hello, Summed};
+use super::frame::{FRAME_BYTES_GOAL, Frame, Hello, Holds, Summed};
 use super::journal::JournalEntry;
 use super::ranges::{self, Told};
 use crate::cbor::Bytes;
@@ -19,8 +19,8 @@ const UNACKED_BYTES_MAX: usize = 2 * 1024 * 1024;
 const JOURNAL_PAGE: usize = 512;
 /// The acknowledged prefix is stored when it has moved by so much without an acknowledgement: past what is not for the peer.
 const PREFIX_STEP: u64 = 256;
-/// What a range takes beside the digests that are told of it, at most.
-const TOLD_BYTES: usize = 24;
+/// What a thing in a frame takes beside its bytes, at most.
+const THING_BYTES: usize = 32;
 /// How often each document may be looked at while what differs is found, and how many may be beside that.
 const LOOKS_MAX: u64 = 16;
 const LOOKS_MIN: u64 = 65_536;
@@ -44,8 +44,10 @@ pub trait Holding {
     fn edit(&self, document: &DocumentId, edit: &EditId) -> Result<Option<Edit>, StoreError>;
     /// All edits of a document.
     fn edits(&self, document: &DocumentId) -> Result<Vec<Edit>, StoreError>;
-    /// A document's heads, sorted; none if it is not held.
-    fn heads(&self, document: &DocumentId) -> Result<Vec<EditId>, StoreError>;
+    /// The edits of a document, its heads first, then as many others as are worth telling; none if it is not held.
+    fn held(&self, document: &DocumentId) -> Result<Vec<EditId>, StoreError>;
+    /// The edit of a document whose id begins like this, if it is held.
+    fn find(&self, document: &DocumentId, short: &[u8]) -> Result<Option<EditId>, StoreError>;
     /// The documents that are shared with the peer.
     fn tree(&self) -> &Tree;
     /// Roster entries from a height on.
@@ -83,10 +85,12 @@ pub struct Session {
     /// Edits of one document that go next, as there is room: a document may be larger than a frame and than what may be on
     /// its way. Each with the journal entry that waits for it.
     owed: VecDeque<(Edit, Option<u64>)>,
-    /// Documents to be repaired, and the heads the peer is known to have.
+    /// Documents to be repaired, and edits the peer is known to have.
     repairs: VecDeque<(DocumentId, Vec<EditId>)>,
     /// The documents among them.
     repairing: HashSet<DocumentId>,
+    /// Documents of which the peer has told what it holds.
+    told: HashSet<DocumentId>,
     /// The sum that was proven, by whichever side dialled: once in a session, because finding out what differs costs a
     /// look at every document. It salts the digests that are told.
     proven: Option<Digest>,
@@ -114,6 +118,7 @@ impl Session {
             owed: VecDeque::new(),
             repairs: VecDeque::new(),
             repairing: HashSet::new(),
+            told: HashSet::new(),
             proven: None,
             effort: 0,
         }
@@ -311,30 +316,32 @@ impl Session {
     }
 
     /// Compares what the peer has in some ranges with what is here: what the peer lacks is sent, and where both hold
-    /// something the heads tell who lacks what.
+    /// something, both tell of which edits.
     pub fn compare<H: Holding>(&mut self, holding: &H, theirs: &[Told]) -> Result<Vec<Frame>, StoreError> {
         let Some(salt) = self.proven else { return Ok(Vec::new()) };
-        let (mut frames, mut tell, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut holds, mut tell, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
         for told in theirs {
             let found = ranges::compare(holding.tree(), &salt, told, &mut self.effort);
             tell.extend(found.tell);
             wanted.extend(found.wanted);
             for document in found.differ {
-                frames.push(heads_frame(document, holding.heads(&document)?, true));
+                holds.push(Holds::of(document, &holding.held(&document)?, true));
             }
             self.lacking(found.lacking);
         }
-        // What is wanted comes after the heads: a document that both have at other heads is among both.
-        frames.extend(told_frames(wanted, Frame::Wants));
-        frames.extend(told_frames(tell, Frame::Ranges));
+        // What is wanted comes after what is held: a document that both have at other heads is among both.
+        let mut frames = paged(holds, |holds| holds.edits.0.len(), Frame::Holds);
+        frames.extend(paged(wanted, |told| told.digests.0.len(), Frame::Wants));
+        frames.extend(paged(tell, |told| told.digests.0.len(), Frame::Ranges));
         Ok(frames)
     }
 
-    /// The peer wants documents that it does not have like this: those that it told no heads of it does not have at all.
+    /// The peer wants documents that it does not have like this: those of which it told nothing it does not have at all.
     pub fn wants<H: Holding>(&mut self, holding: &H, theirs: &[Told]) {
         let Some(salt) = self.proven else { return };
         for told in theirs {
-            let wanted = ranges::wanted(holding.tree(), &salt, told, &mut self.effort);
+            let mut wanted = ranges::wanted(holding.tree(), &salt, told, &mut self.effort);
+            wanted.retain(|document| !self.told.contains(document));
             self.lacking(wanted);
         }
     }
@@ -348,38 +355,46 @@ impl Session {
         }
     }
 
-    /// The peer's heads of a document that differs.
-    pub fn repair<H: Holding>(&mut self, holding: &H, theirs: Heads) -> Result<Option<Frame>, StoreError> {
+    /// What the peer holds of documents that differ.
+    pub fn repair<H: Holding>(&mut self, holding: &H, theirs: &[Holds]) -> Result<Vec<Frame>, StoreError> {
+        let mut answers = Vec::new();
+        for theirs in theirs {
+            answers.extend(self.repair_one(holding, theirs)?);
+        }
+        Ok(paged(answers, |holds| holds.edits.0.len(), Frame::Holds))
+    }
+
+    fn repair_one<H: Holding>(&mut self, holding: &H, theirs: &Holds) -> Result<Option<Holds>, StoreError> {
         let document = theirs.document;
-        let ours = holding.heads(&document)?;
+        let ours = holding.held(&document)?;
         if !ours.is_empty() && !holding.in_scope(&document, &self.scope)? {
             return Ok(None);
         }
-        let mut behind = ours.is_empty();
-        for head in &theirs.heads {
-            behind = behind || holding.edit(&document, head)?.is_none();
+        let (mut known, mut behind) = (Vec::new(), ours.is_empty());
+        for short in theirs.shorts() {
+            match holding.find(&document, short)? {
+                Some(edit) => known.push(edit),
+                None => behind = true,
+            }
         }
-        // Once for each document that is held, so that a peer can't make the queue longer than the store.
-        if !ours.is_empty() && self.repairing.insert(document) {
-            self.repairs.push_back((document, theirs.heads));
+        // Only of what is held, so that a peer can't make the queue longer than the store.
+        if !ours.is_empty() {
+            self.told.insert(document);
+            if self.repairing.insert(document) {
+                self.repairs.push_back((document, known));
+            }
         }
         // Who knows all that the peer has needs nothing of it.
-        Ok((theirs.ask && behind).then(|| heads_frame(document, ours, false)))
+        Ok((theirs.ask && behind).then(|| Holds::of(document, &ours, false)))
     }
 }
 
-/// A document's heads as they are told.
-pub fn heads_frame(document: DocumentId, mut heads: Vec<EditId>, ask: bool) -> Frame {
-    heads.truncate(HEADS_MAX);
-    Frame::Heads(Heads { document, heads, ask })
-}
-
-/// What is told, in frames of a good size.
-fn told_frames(told: Vec<Told>, frame: fn(Vec<Told>) -> Frame) -> Vec<Frame> {
+/// Things in frames of a good size.
+fn paged<T>(things: Vec<T>, bytes_of: fn(&T) -> usize, frame: fn(Vec<T>) -> Frame) -> Vec<Frame> {
     let (mut frames, mut page, mut bytes) = (Vec::new(), Vec::new(), 0);
-    for told in told {
-        bytes += told.digests.0.len() + TOLD_BYTES;
-        page.push(told);
+    for thing in things {
+        bytes += bytes_of(&thing) + THING_BYTES;
+        page.push(thing);
         if bytes >= FRAME_BYTES_GOAL {
             frames.push(frame(std::mem::take(&mut page)));
             bytes = 0;
@@ -399,18 +414,5 @@ struct Outbox {
 
 /// Roster entries in frames of a good size.
 pub fn roster_frames(entries: Vec<Bytes>) -> Vec<Frame> {
-    let mut frames = Vec::new();
-    let (mut page, mut bytes) = (Vec::new(), 0);
-    for entry in entries {
-        bytes += entry.0.len();
-        page.push(entry);
-        if bytes >= FRAME_BYTES_GOAL {
-            frames.push(Frame::Roster(std::mem::take(&mut page)));
-            bytes = 0;
-        }
-    }
-    if !page.is_empty() {
-        frames.push(Frame::Roster(page));
-    }
-    frames
+    paged(entries, |entry| entry.0.len(), Frame::Roster)
 }

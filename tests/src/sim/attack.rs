@@ -10,7 +10,7 @@ use creel_protocol::edit::{Edit, RawAction, Statement};
 use creel_protocol::id::{DeviceKey, Digest, DocumentId, EditId, EntryId, OrganisationId, Tap};
 use creel_protocol::roster::{Change, Enrol, Role, Roster};
 use creel_protocol::sync::Frame;
-use creel_protocol::sync::frame::{Heads, Hello, Summed, VERSION};
+use creel_protocol::sync::frame::{Hello, Holds, Summed, VERSION};
 use creel_protocol::sync::ranges::Told;
 use ed25519_dalek::SigningKey;
 
@@ -92,7 +92,7 @@ impl World {
                 let ids: Vec<EditId> = self.seen.keys().take(3).copied().chain([random]).collect();
                 Frame::Ack(ids).to_cbor()
             }
-            3 => Frame::Heads(Heads { document, heads: Vec::new(), ask: true }).to_cbor(),
+            3 => Frame::Holds(vec![Holds::of(document, &[random], true)]).to_cbor(),
             4 => {
                 // What it has, or wants, in ranges that may not exist.
                 let bits = self.rng.below(4);

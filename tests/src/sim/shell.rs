@@ -194,7 +194,10 @@ impl World {
                     let ids: Vec<_> = ids.iter().map(EditId::short).collect();
                     format!("ack {}", ids.join(" "))
                 }
-                Frame::Heads(heads) => format!("heads of {} ({})", heads.document.short(), heads.heads.len()),
+                Frame::Holds(holds) => {
+                    let documents: Vec<_> = holds.iter().map(|holds| holds.document.short()).collect();
+                    format!("what it holds of {}", documents.join(" "))
+                }
                 other => format!("{other:?}").chars().take(60).collect(),
             };
             let words = format!("link {link}: {} says {kind}", self.nodes[at].name);
