@@ -1,8 +1,8 @@
 //! What can be typed after `creel`.
 
 use crate::command::{
-    completions, demo, export, history, import, init, invite, join, list, measure, plan, proof, record, say, serve,
-    settle, show, why,
+    completions, demo, export, history, import, init, invite, join, list, measure, pack, plan, proof, record, say,
+    serve, settle, show, why,
 };
 use crate::language::Language;
 use clap::error::ErrorKind;
@@ -85,6 +85,10 @@ pub(crate) enum Command {
     Export(export::Args),
     /// Write a shipment's Automerge document, for any Automerge tool
     Automerge(proof::AutomergeArgs),
+    /// Write edits and photos into a file, for a device that no road leads to
+    Pack(pack::PackArgs),
+    /// Take edits and photos out of such a file
+    Unpack(pack::UnpackArgs),
     /// Tell how this node is, and its peers
     Status,
     /// Say that there may be a road to the hub again: this node dials at once
@@ -161,6 +165,8 @@ mod tests {
             "verify proof.cbor",
             "export --from 2026-11-01 --to 2026-11-30 -o november.xlsx",
             "automerge M1 -o m1.automerge",
+            "pack -o f.creel --for hub --photos",
+            "unpack f.creel",
             "status",
             "doctor",
             "demo --keep dir --json --seed 3",

@@ -348,8 +348,11 @@ fn unguarded_hub() {
     let anywhere = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     // With more checkpoints than usual, because most guards are about them.
     let store = Some(Options { guards, checkpoint_bytes: 100 * 1024, ..Options::hub() });
-    let serving =
-        creel_node::serve(ServeOptions { data, quic: anywhere, http: anywhere, store }, |_| {}, std::future::pending());
+    let serving = creel_node::serve(
+        ServeOptions { quic: anywhere, http: anywhere, store, ..ServeOptions::of(data) },
+        |_| {},
+        std::future::pending(),
+    );
     tokio::runtime::Runtime::new().expect("a runtime").block_on(serving).expect("it serves");
 }
 

@@ -42,14 +42,40 @@ pub(crate) async fn read(
     Ok(Frame::decode(&unpack(&bytes)?, organisation)?)
 }
 
+/// A frame as it stands on a stream or in a file. The core makes none that is too large.
+pub(crate) fn framed(frame: &Frame) -> Vec<u8> {
+    let body = pack(&frame.to_cbor());
+    let length = u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes();
+    [length.as_slice(), &body].concat()
+}
+
+/// A frame, and why some of its edits are none.
+type Framed = Result<(Frame, Vec<EditError>), FramingError>;
+
+/// The frames that stand one after the other in a file; ends after the first that is none.
+pub(crate) fn frames(mut bytes: &[u8], organisation: &OrganisationId) -> impl Iterator<Item = Framed> {
+    std::iter::from_fn(move || {
+        if bytes.is_empty() {
+            return None;
+        }
+        let taken = bytes.split_first_chunk().and_then(|(length, rest)| {
+            let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+            rest.split_at_checked(length)
+        });
+        let Some((body, rest)) = taken else {
+            bytes = &[];
+            return Some(Err(FramingError::Broken("it ends in the middle of a frame".to_owned())));
+        };
+        bytes = rest;
+        let frame = unpack(body).and_then(|body| Frame::decode(&body, organisation));
+        if frame.is_err() {
+            bytes = &[];
+        }
+        Some(frame.map_err(FramingError::from))
+    })
+}
+
 /// Writes a frame.
 pub(crate) async fn write(stream: &mut quinn::SendStream, frame: &Frame) -> Result<(), FramingError> {
-    let body = frame.to_cbor();
-    if body.len() > FRAME_BYTES_MAX {
-        return Err(FrameError::TooLarge(body.len()).into());
-    }
-    let body = pack(&body);
-    let length = u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes();
-    let bytes = [length.as_slice(), &body].concat();
-    stream.write_all(&bytes).await.map_err(|error| FramingError::Broken(error.to_string()))
+    stream.write_all(&framed(frame)).await.map_err(|error| FramingError::Broken(error.to_string()))
 }

@@ -1,6 +1,8 @@
 //! Connections to peers: accepting them, and carrying frames both ways. How a device finds its way to the hub is in `road`.
 
+use crate::folder::Folder;
 use crate::framing::{self, FramingError};
+use crate::photo_link::Wanted;
 use crate::shell::{LinkOut, Shell};
 use crate::tls::{ALPN_ENROL, ALPN_MEMBERS, key_in};
 use creel_protocol::cbor::Encode;
@@ -69,6 +71,11 @@ pub(crate) struct Links {
     pub(crate) shell: Shell,
     pub(crate) organisation: OrganisationId,
     pub(crate) contacts: Contacts,
+    pub(crate) folder: Folder,
+    /// This device.
+    pub(crate) own: DeviceKey,
+    pub(crate) hub: DeviceKey,
+    pub(crate) wanted: Arc<Wanted>,
 }
 
 /// The transport for both sides.
@@ -81,7 +88,7 @@ pub(crate) fn transport() -> Arc<TransportConfig> {
     transport.keep_alive_interval(Some(KEEP_ALIVE));
     // Looking for larger datagrams would cost some 15 kB on each connection; nothing that hurries is that large.
     transport.mtu_discovery_config(None);
-    // One stream each way is all this version uses.
+    // One for the session, and one for photos each way.
     transport.max_concurrent_bidi_streams(VarInt::from_u32(4));
     transport.max_concurrent_uni_streams(VarInt::from_u32(0));
     Arc::new(transport)
@@ -206,6 +213,8 @@ impl Links {
             why = self.read(connection, peer, session, receive) => why,
             why = self.read_datagrams(connection, session) => why,
             why = write(connection, send, frames) => why.unwrap_or_else(|| "done".to_owned()),
+            why = self.serve_photos(connection, peer) => why,
+            why = self.fetch_photos(connection, peer) => why,
             () = self.watch(connection, peer) => "it ended".to_owned(),
         };
         tracing::debug!(peer = %peer.short(), "a session ended: {why}");

@@ -3,6 +3,7 @@
 use crate::error::NodeError;
 use crate::folder::Folder;
 use crate::link::{Contacts, Links, transport};
+use crate::photo_link::{PhotoPolicy, Wanted};
 use crate::road::{self, Road};
 use crate::shell::Shell;
 use crate::tickets::{Sessions, Tickets};
@@ -22,6 +23,8 @@ use std::time::Duration;
 
 /// The hub's UDP port, where no other is asked for.
 const HUB_PORT: u16 = 4910;
+/// Bytes that photos may take on a device.
+const PHOTO_QUOTA: u64 = 2_000_000_000;
 /// How long a clean end may take before it is cut short.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -36,6 +39,18 @@ pub struct ServeOptions {
     pub http: Option<SocketAddr>,
     /// How the store is kept. By default as suits the hub or a device.
     pub store: Option<creel_storage::Options>,
+    /// Which photos to fetch. By default all at the hub and with staff, and on demand with a driver or a shop.
+    pub photos: Option<PhotoPolicy>,
+    /// Bytes that photos may take; those that are at the hub make room for others. By default no limit at the hub and 2 GB
+    /// elsewhere.
+    pub photo_quota: Option<u64>,
+}
+
+impl ServeOptions {
+    /// Serves a data folder, all else by default.
+    pub fn of(data: PathBuf) -> Self {
+        Self { data, quic: None, http: None, store: None, photos: None, photo_quota: None }
+    }
 }
 
 /// A node that listens.
@@ -84,13 +99,25 @@ pub async fn serve(
     let endpoint = endpoint(quic, &folder, &identity)?;
     let quic = endpoint.local_addr().map_err(|source| NodeError::Listen { address: quic, flag: "--quic", source })?;
     let contacts = Contacts::default();
-    let links = Links { shell: shell.clone(), organisation: known.organisation, contacts: Arc::clone(&contacts) };
+    let policy = if known.is_party { PhotoPolicy::OnDemand } else { PhotoPolicy::All };
+    let quota = if known.is_hub { u64::MAX } else { PHOTO_QUOTA };
+    let wanted = Wanted::new(options.photos.unwrap_or(policy), options.photo_quota.unwrap_or(quota));
+    let wanted = Arc::new(wanted);
+    let links = Links {
+        shell: shell.clone(),
+        organisation: known.organisation,
+        contacts: Arc::clone(&contacts),
+        folder: folder.clone(),
+        own: known.own,
+        hub: known.hub,
+        wanted: Arc::clone(&wanted),
+    };
 
     tokio::spawn(salvage(shell.clone(), folder.clone(), known.organisation));
 
     let address = options.http.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let (listener, http) = http::listen(address).await?;
-    let api = http::Api::new(shell.clone(), folder.clone(), contacts, http, quic)?;
+    let api = http::Api::new(shell.clone(), folder.clone(), contacts, wanted, known.organisation, http, quic)?;
     folder.write_addresses(&http.to_string(), &quic.to_string())?;
 
     tokio::spawn(links.clone().accept(endpoint.clone()));
@@ -145,8 +172,8 @@ async fn salvage(shell: Shell, folder: Folder, organisation: OrganisationId) {
     };
     let edits: Vec<_> = saved.iter().filter_map(|bytes| Edit::verify(&organisation, &bytes.0).ok()).collect();
     let count = edits.len();
-    match shell.salvage(edits).await {
-        Ok(Reply::Salvaged(0)) => {
+    match shell.unpack(Vec::new(), edits).await {
+        Ok(Reply::Unpacked(report)) if report.waiting == 0 => {
             tracing::info!("{count} edits that were saved from the damaged store are in the store again");
             if let Err(error) = folder.remove_salvage() {
                 tracing::error!("{error}");
@@ -167,6 +194,8 @@ struct Known {
     role: String,
     is_hub: bool,
     hub: DeviceKey,
+    own: DeviceKey,
+    is_party: bool,
 }
 
 impl Known {
@@ -179,6 +208,8 @@ impl Known {
             role: member.map(|member| member.role.to_string()).unwrap_or_default(),
             is_hub: core.is_hub(),
             hub: core.roster().genesis().hub,
+            own: core.key(),
+            is_party: member.is_some_and(|member| member.role.is_party()),
         }
     }
 }

@@ -5,10 +5,11 @@
 
 use crate::error::NodeError;
 use crate::folder::Folder;
+use creel_protocol::cbor::Bytes;
 use creel_protocol::core::Core;
-use creel_protocol::core::io::{Act, Input, Now, Output, Query, Refusal, Reply, RequestId, SessionId};
+use creel_protocol::core::io::{Act, Input, Now, Output, PhotoNews, Query, Refusal, Reply, RequestId, SessionId};
 use creel_protocol::edit::Edit;
-use creel_protocol::id::{DeviceKey, DocumentId, Tap};
+use creel_protocol::id::{DeviceKey, DocumentId, FileHash, Tap};
 use creel_protocol::store::StoreError;
 use creel_protocol::sync::Frame;
 use creel_protocol::sync::frame::Redeem;
@@ -46,11 +47,12 @@ enum Message {
     Act { tap: Tap, by: Option<String>, act: Act, reply: Answer },
     Ask { query: Query, reply: Answer },
     Redeem { device: DeviceKey, exporter: [u8; 32], redeem: Redeem, reply: Answer },
-    Salvage { edits: Vec<Edit>, reply: Answer },
+    Unpack { entries: Vec<Bytes>, edits: Vec<Edit>, reply: Answer },
     Connected { session: SessionId, peer: DeviceKey, dialled: bool, out: mpsc::Sender<LinkOut> },
     Received { session: SessionId, frame: Frame, refused: Vec<String> },
     Repeat { session: SessionId },
     Disconnected { session: SessionId },
+    Photo { photo: FileHash, news: PhotoNews },
     Stop,
 }
 
@@ -145,9 +147,9 @@ impl Shell {
         self.request(|reply| Message::Redeem { device, exporter, redeem, reply }).await
     }
 
-    /// Takes edits that were saved from a damaged store; answered when those that can be taken are durable.
-    pub(crate) async fn salvage(&self, edits: Vec<Edit>) -> Result<Reply, Refusal> {
-        self.request(|reply| Message::Salvage { edits, reply }).await
+    /// Takes what came by hand, or was saved from a damaged store; answered when what can be taken is durable.
+    pub(crate) async fn unpack(&self, entries: Vec<Bytes>, edits: Vec<Edit>) -> Result<Reply, Refusal> {
+        self.request(|reply| Message::Unpack { entries, edits, reply }).await
     }
 
     /// Tells of a connection; what is to be sent on it comes out of the receiver.
@@ -165,6 +167,29 @@ impl Shell {
     /// Sends the oldest edits that the peer has not acknowledged once more.
     pub(crate) async fn repeat(&self, session: SessionId) {
         self.send(Message::Repeat { session }).await;
+    }
+
+    /// Takes note of how far a photo has come.
+    pub(crate) async fn photo(&self, photo: FileHash, news: PhotoNews) {
+        self.send(Message::Photo { photo, news }).await;
+    }
+
+    /// Photos that are wanted. None while the node stops.
+    pub(crate) async fn wanted_photos(&self, from: Option<DeviceKey>) -> Vec<FileHash> {
+        match self.ask(Query::WantedPhotos { from }).await {
+            Ok(Reply::Photos(photos)) => photos,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether a peer may have a photo.
+    pub(crate) async fn may_fetch(&self, peer: DeviceKey, photo: FileHash) -> bool {
+        matches!(self.ask(Query::MayFetch { peer, photo }).await, Ok(Reply::Is(true)))
+    }
+
+    /// Whether the hub is known to have a photo.
+    pub(crate) async fn photo_at_hub(&self, photo: FileHash) -> bool {
+        matches!(self.ask(Query::PhotoAtHub { photo }).await, Ok(Reply::Is(true)))
     }
 
     pub(crate) async fn disconnected(&self, session: SessionId) {
@@ -253,12 +278,13 @@ impl Thread {
             Message::Redeem { device, exporter, redeem, reply } => {
                 Input::Redeem { request: self.expect(reply), device, exporter, redeem }
             }
-            Message::Salvage { edits, reply } => Input::Salvage { request: self.expect(reply), edits },
+            Message::Unpack { entries, edits, reply } => Input::Unpack { request: self.expect(reply), entries, edits },
             Message::Connected { session, peer, dialled, out } => {
                 self.links.insert(session, out);
                 Input::Connected { session, peer, dialled }
             }
             Message::Received { session, frame, refused } => Input::Received { session, frame, refused },
+            Message::Photo { photo, news } => Input::Photo { photo, news },
             Message::Repeat { session } => Input::Repeat { session },
             Message::Disconnected { session } => {
                 self.links.remove(&session);

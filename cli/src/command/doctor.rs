@@ -225,7 +225,7 @@ fn running(status: &Status) -> Vec<Check> {
 /// Starts the node for a moment, without a network, which opens the store, verifies the roster in it and ends cleanly.
 fn opened(data: &Path) -> Check {
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let options = ServeOptions { data: data.to_owned(), quic: Some(nowhere), http: Some(nowhere), store: None };
+    let options = ServeOptions { quic: Some(nowhere), http: Some(nowhere), ..ServeOptions::of(data.to_owned()) };
     let mut set_aside = None;
     let mut organisation = String::new();
     let served = block_on(async {

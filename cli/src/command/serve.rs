@@ -4,7 +4,7 @@ use super::block_on;
 use crate::folder::quoted;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
-use creel_node::{Running, ServeOptions};
+use creel_node::{PhotoPolicy, Running, ServeOptions};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -21,10 +21,34 @@ pub(crate) struct Args {
     /// Address of this device's own HTTP API [default: any free port on 127.0.0.1]
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
+    /// Which photos to fetch from the hub [default: on-demand for a driver or a shop, else all]
+    #[arg(long, value_enum, value_name = "WHICH")]
+    photos: Option<Photos>,
+    /// Megabytes that photos may take; those the hub has make room for new ones [default: 2000, no limit on the hub]
+    #[arg(long, value_name = "MB")]
+    photo_quota: Option<u64>,
+}
+
+/// Which photos to fetch.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Photos {
+    /// All that this device's shipments name
+    All,
+    /// Only those that somebody looks at: for a device that pays for its traffic
+    OnDemand,
 }
 
 pub(crate) fn run(args: &Args, data: &Path, screen: &Screen) -> Result<ExitCode> {
-    let options = ServeOptions { data: data.to_owned(), quic: args.quic, http: args.http, store: None };
+    let options = ServeOptions {
+        quic: args.quic,
+        http: args.http,
+        photos: args.photos.map(|photos| match photos {
+            Photos::All => PhotoPolicy::All,
+            Photos::OnDemand => PhotoPolicy::OnDemand,
+        }),
+        photo_quota: args.photo_quota.map(|megabytes| megabytes.saturating_mul(1_000_000)),
+        ..ServeOptions::of(data.to_owned())
+    };
     block_on(async {
         // Before the node opens anything, so that a signal in between is not lost on it.
         let stop = stop()?;

@@ -1,6 +1,6 @@
 //! A node's HTTP API as one outside it sees it: JSON in, JSON out, and every failure in words.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use creel_node::{API_TOKEN_FILE, HTTP_ADDRESS_FILE};
 use serde_json::Value;
 use std::path::Path;
@@ -28,6 +28,9 @@ pub struct Refused {
     pub error: String,
 }
 
+/// Bytes of a file that is asked for.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
 impl Api {
     /// The node that runs on a data folder.
     pub fn of(data: &Path) -> Result<Self> {
@@ -49,6 +52,17 @@ impl Api {
     pub fn get(&self, path: &str) -> Result<Value> {
         let sent = self.agent.get(format!("{}{path}", self.base)).header("Authorization", self.bearer()).call();
         answer(sent.with_context(|| format!("GET {path}"))?).with_context(|| format!("GET {path}"))
+    }
+
+    /// Asks for bytes, such as a photo's.
+    pub fn get_bytes(&self, path: &str) -> Result<Vec<u8>> {
+        let sent = self.agent.get(format!("{}{path}", self.base)).header("Authorization", self.bearer()).call();
+        let mut response = sent.with_context(|| format!("GET {path}"))?;
+        if response.status().as_u16() == 200 {
+            return Ok(response.body_mut().with_config().limit(FILE_BYTES_MAX).read_to_vec()?);
+        }
+        answer(response).with_context(|| format!("GET {path}"))?;
+        bail!("GET {path}: the answer is no file")
     }
 
     /// Acts. A second try with the same tap is the same act.

@@ -2,6 +2,7 @@
 
 use super::Api;
 use super::answer::{ApiError, confused, error};
+use crate::framing;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -11,6 +12,7 @@ use creel_protocol::edit::action::{Measure, PlanFields, Record};
 use creel_protocol::id::Tap;
 use creel_protocol::roster::invite::InviteRequest;
 use creel_protocol::shipment::time;
+use creel_protocol::sync::Frame;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -187,6 +189,30 @@ fn addresses(quic: SocketAddr) -> Vec<String> {
     let outward = outward().ok().filter(|address| !address.is_loopback());
     let here = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
     [outward, here].into_iter().flatten().map(|ip| SocketAddr::new(ip, quic.port()).to_string()).collect()
+}
+
+/// Takes frames that came by hand. Whatever was refused is told; the rest is durable when this is answered.
+pub(super) async fn unpack(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
+    // An edit is taken once however often it comes; the key is asked for as on every POST.
+    tap(&headers)?;
+    let (mut entries, mut edits, mut bad) = (Vec::new(), Vec::new(), Vec::new());
+    for frame in framing::frames(&bytes, &api.organisation) {
+        match frame {
+            Ok((Frame::Roster(more), _)) => entries.extend(more),
+            Ok((Frame::Edits(more), refused)) => {
+                edits.extend(more);
+                bad.extend(refused.iter().map(ToString::to_string));
+            }
+            Ok(_) => {
+                return Err(error(StatusCode::BAD_REQUEST, "a pack holds roster entries and edits, and nothing else"));
+            }
+            Err(why) => return Err(error(StatusCode::BAD_REQUEST, &format!("this is no part of a pack: {why}"))),
+        }
+    }
+    let Reply::Unpacked(mut report) = api.shell.unpack(entries, edits).await? else { return Err(confused()) };
+    report.refused += bad.len();
+    report.why.extend(bad.into_iter().take(20));
+    Ok(Json(json!(report)))
 }
 
 pub(super) async fn photo(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {

@@ -2,21 +2,30 @@
 
 use super::answer::{ApiError, confused, error};
 use super::{Api, OPENAPI};
+use crate::framing;
 use axum::Json;
 use axum::extract::{Path, Query as Parameters, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use creel_protocol::core::io::{Query, Reply};
-use creel_protocol::id::{DeviceKey, FileHash};
+use creel_protocol::id::{DeviceKey, DocumentId, FileHash};
 use creel_protocol::shipment::time;
+use creel_protocol::sync::Frame;
+use data_encoding::BASE64;
 use futures_util::Stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 use tokio::sync::broadcast::error::RecvError;
+
+/// How long a screen waits for a photo that is on another device.
+const FETCH_PATIENCE: Duration = Duration::from_secs(20);
+/// How often it is looked whether it has come.
+const FETCH_LOOK: Duration = Duration::from_millis(100);
 
 fn to_json(value: impl serde::Serialize) -> Result<Json<Value>, ApiError> {
     serde_json::to_value(value).map(Json).map_err(|_| confused())
@@ -113,6 +122,29 @@ pub(super) async fn sheet(
     }
 }
 
+#[derive(Debug, Deserialize)]
+pub(super) struct Part {
+    r#for: Option<String>,
+    after: Option<DocumentId>,
+}
+
+/// A part of a pack: frames as on a stream, and where to go on.
+pub(super) async fn pack(State(api): State<Api>, Parameters(part): Parameters<Part>) -> Result<Json<Value>, ApiError> {
+    let query = Query::Pack { peer: part.r#for, after: part.after };
+    let Reply::Packed(packed) = api.shell.ask(query).await? else { return Err(confused()) };
+    let edits = packed.frames.iter().map(|frame| if let Frame::Edits(edits) = frame { edits.len() } else { 0 });
+    let edits: usize = edits.sum();
+    let here: Vec<_> = packed.photos.iter().filter(|photo| crate::photos::path(&api.folder, photo).exists()).collect();
+    let bytes: Vec<u8> = packed.frames.iter().flat_map(framing::framed).collect();
+    Ok(Json(json!({
+        "shipments": packed.documents,
+        "edits": edits,
+        "next": packed.next,
+        "photos": here,
+        "frames": BASE64.encode(&bytes),
+    })))
+}
+
 /// A live stream of documents that changed. A client that falls behind is told to reload.
 pub(super) async fn events(State(api): State<Api>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let changes = api.shell.signals.changes.subscribe();
@@ -135,15 +167,30 @@ pub(super) async fn openapi() -> Response {
 
 pub(super) async fn photo(State(api): State<Api>, Path(hash): Path<String>) -> Result<Response, ApiError> {
     let hash = FileHash::parse(&hash).map_err(|why| error(StatusCode::BAD_REQUEST, &why.to_string()))?;
+    let mut loaded = load(&api, hash).await?;
+    if loaded.is_none() {
+        // It may be on another device: it is asked for, and waited for as long as somebody in front of a screen would.
+        api.wanted.ask(hash);
+        let until = Instant::now() + FETCH_PATIENCE;
+        while loaded.is_none() && Instant::now() < until {
+            tokio::time::sleep(FETCH_LOOK).await;
+            if crate::photos::path(&api.folder, &hash).exists() {
+                loaded = load(&api, hash).await?;
+            }
+        }
+    }
+    let Some(bytes) = loaded else {
+        let why = "this photo is not on this device yet; it comes when the device that took it, or the hub, can be \
+                   reached: try again later";
+        return Err(error(StatusCode::NOT_FOUND, why));
+    };
+    // Whatever was taken as a photo is served as bytes to be saved, never as something a browser runs.
+    let kind = [(header::CONTENT_TYPE, "application/octet-stream"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    Ok((kind, bytes).into_response())
+}
+
+async fn load(api: &Api, hash: FileHash) -> Result<Option<Vec<u8>>, ApiError> {
     let folder = api.folder.clone();
     let loaded = tokio::task::spawn_blocking(move || crate::photos::load(&folder, &hash)).await;
-    match loaded.map_err(|_| confused())?? {
-        // Whatever was taken as a photo is served as bytes to be saved, never as something a browser runs.
-        Some(bytes) => Ok((
-            [(header::CONTENT_TYPE, "application/octet-stream"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")],
-            bytes,
-        )
-            .into_response()),
-        None => Err(error(StatusCode::NOT_FOUND, "this photo is not on this device; it stays on the one that took it")),
-    }
+    Ok(loaded.map_err(|_| confused())??)
 }

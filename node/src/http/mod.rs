@@ -10,6 +10,7 @@ mod ask;
 use crate::error::NodeError;
 use crate::folder::Folder;
 use crate::link::Contacts;
+use crate::photo_link::Wanted;
 use crate::photos::PHOTO_BYTES_MAX;
 use crate::shell::Shell;
 use answer::{ApiError, error};
@@ -19,6 +20,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
+use creel_protocol::id::OrganisationId;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -35,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) shell: Shell,
     pub(crate) folder: Folder,
     pub(crate) contacts: Contacts,
+    pub(crate) wanted: Arc<Wanted>,
+    pub(crate) organisation: OrganisationId,
     pub(crate) http: SocketAddr,
     pub(crate) quic: SocketAddr,
     token: blake3::Hash,
@@ -52,11 +56,13 @@ impl Api {
         shell: Shell,
         folder: Folder,
         contacts: Contacts,
+        wanted: Arc<Wanted>,
+        organisation: OrganisationId,
         http: SocketAddr,
         quic: SocketAddr,
     ) -> Result<Self, NodeError> {
         let token = blake3::hash(folder.api_token()?.as_bytes());
-        Ok(Self(Arc::new(Shared { shell, folder, contacts, http, quic, token })))
+        Ok(Self(Arc::new(Shared { shell, folder, contacts, wanted, organisation, http, quic, token })))
     }
 }
 
@@ -93,6 +99,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/retractions", post(act::retract)),
         ("/imports", post(act::import)),
         ("/invites", post(act::invite)),
+        ("/pack", get(ask::pack)),
+        ("/unpack", post(act::unpack)),
         ("/nudge", post(act::nudge)),
         ("/photos", post(act::photo)),
         ("/photos/{hash}", get(ask::photo)),

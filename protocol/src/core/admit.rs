@@ -94,7 +94,7 @@ impl HeldBack {
     }
 
     /// How many of a peer's wait.
-    fn of(&self, peer: &DeviceKey) -> usize {
+    pub(super) fn of(&self, peer: &DeviceKey) -> usize {
         self.counts.iter().filter(|((source, _), _)| source == peer).map(|(_, count)| count).sum()
     }
 
@@ -121,22 +121,6 @@ impl Core {
             self.admit_waiting(step, now, Missing::Edit(id), &mut beside)?;
         }
         Ok((admission, beside))
-    }
-
-    /// Takes the edits that were saved from this device's damaged store. Tells how many wait for what only peers have.
-    pub(super) fn salvage<S: Store>(
-        &mut self,
-        step: &mut Step<'_, S>,
-        now: Now,
-        edits: Vec<Edit>,
-    ) -> Result<usize, StoreError> {
-        for edit in edits {
-            let id = edit.id;
-            if let (Admission::Refused(why), _) = self.admit_received(step, now, self.key, edit)? {
-                self.refuse(step, self.key, format!("edit {} of the damaged store: {why}", id.short()));
-            }
-        }
-        Ok(self.held_back.of(&self.key))
     }
 
     /// Admits what waited for a roster entry.

@@ -38,7 +38,7 @@ pub fn joined(roster: &Roster) -> Batch {
     roster_batch(roster)
 }
 
-/// The bytes of the edits among the writes of a store that was damaged, for [`Input::Salvage`](super::io::Input::Salvage).
+/// The bytes of the edits among the writes of a store that was damaged, for [`Input::Unpack`](super::io::Input::Unpack).
 pub fn edits_in(batches: &[Batch]) -> Vec<Bytes> {
     let edits = batches.iter().flat_map(Batch::writes).filter(|(key, _)| keys::is_edit(key));
     edits.filter_map(|(_, value)| value.map(|bytes| Bytes(bytes.to_vec()))).collect()

@@ -1,5 +1,6 @@
 //! What goes into the core and what comes out of it.
 
+use crate::cbor::Bytes;
 use crate::edit::Edit;
 use crate::edit::action::{Line, Measure, PlanFields, Record};
 use crate::id::{DeviceKey, DocumentId, EditId, FileHash, OrganisationId, Tap};
@@ -11,6 +12,7 @@ use crate::sync::Frame;
 use crate::sync::frame::{Redeem, Welcome};
 use crate::workflow::Label;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The device's clock, in milliseconds since the Unix epoch. Shown to people, never trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,12 +87,21 @@ pub enum Input {
         /// What it sent.
         redeem: Redeem,
     },
-    /// Edits that were saved from this device's damaged store: taken as from a peer.
-    Salvage {
+    /// What came by hand, in a file, or was saved from this device's damaged store: taken as from a peer.
+    Unpack {
         /// To tell the reply by.
         request: RequestId,
-        /// The edits, verified.
+        /// Roster entries, in order.
+        entries: Vec<Bytes>,
+        /// Edits, verified.
         edits: Vec<Edit>,
+    },
+    /// A photo has come further.
+    Photo {
+        /// Which.
+        photo: FileHash,
+        /// How far.
+        news: PhotoNews,
     },
     /// A commit is durable. Commits become durable in the order in which they were handed out.
     Committed {
@@ -99,6 +110,15 @@ pub enum Input {
     },
     /// Nothing else is to be done: a bounded piece of background work may be.
     Idle,
+}
+
+/// How far a photo has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PhotoNews {
+    /// It is durable on this device.
+    Kept,
+    /// It is durable at the hub.
+    AtHub,
 }
 
 /// What comes out. The shell applies a commit's batch before the next step, so that the next step sees it.
@@ -303,6 +323,30 @@ pub enum Query {
         /// Its number or id.
         shipment: String,
     },
+    /// Photos that are named by records and not known to be here.
+    WantedPhotos {
+        /// Only those that this device has, because it named them.
+        from: Option<DeviceKey>,
+    },
+    /// Whether a peer may have a photo.
+    MayFetch {
+        /// The peer.
+        peer: DeviceKey,
+        /// The photo.
+        photo: FileHash,
+    },
+    /// Whether the hub is known to have a photo.
+    PhotoAtHub {
+        /// The photo.
+        photo: FileHash,
+    },
+    /// A part of what is held, to travel by hand.
+    Pack {
+        /// For which member, by name: what it may see, or what the hub is not known to have. None for everything.
+        peer: Option<String>,
+        /// Where the last part ended.
+        after: Option<DocumentId>,
+    },
     /// The month-end sheet: shipments settled from `from` until before `to`, in milliseconds since the Unix epoch.
     Sheet {
         /// From when.
@@ -409,6 +453,8 @@ pub struct Shown {
     pub automerge_heads: Vec<String>,
     /// Photos named by its records.
     pub photos: Vec<FileHash>,
+    /// Those of them that the hub is known to have.
+    pub photos_at_hub: Vec<FileHash>,
 }
 
 /// One edit of a shipment's history, with what only this node knows of it.
@@ -537,6 +583,34 @@ pub struct SheetRow {
     pub exceptions_zh: String,
 }
 
+/// A part of what is held, to travel by hand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Packed {
+    /// Roster entries and edits.
+    pub frames: Vec<Frame>,
+    /// How many documents are in this part.
+    pub documents: usize,
+    /// The photos that their records name.
+    pub photos: BTreeSet<FileHash>,
+    /// Where this part ends, if others follow.
+    pub next: Option<DocumentId>,
+}
+
+/// What became of what came by hand.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unpacked {
+    /// Edits that are kept from now on.
+    pub taken: usize,
+    /// Edits that were held already.
+    pub held: usize,
+    /// Edits that wait in memory for others that are not here: bring those, or the same file once more.
+    pub waiting: usize,
+    /// Things that were refused.
+    pub refused: usize,
+    /// Why, for the first of them.
+    pub why: Vec<String>,
+}
+
 /// An answer.
 #[derive(Debug, Clone)]
 pub enum Reply {
@@ -560,8 +634,14 @@ pub enum Reply {
     File(Vec<u8>),
     /// The month-end sheet.
     Sheet(Vec<SheetRow>),
+    /// Photos.
+    Photos(Vec<FileHash>),
+    /// Yes or no.
+    Is(bool),
     /// A device became a member.
     Welcome(Welcome),
-    /// So many of the edits saved from a damaged store wait for others, which peers have.
-    Salvaged(usize),
+    /// A part of what is held, to travel by hand.
+    Packed(Packed),
+    /// What became of what came by hand.
+    Unpacked(Unpacked),
 }

@@ -1,7 +1,7 @@
 //! Where things lie in the store. docs/storage.md specifies the same, with vectors.
 
 use crate::cbor::{Decode, Encode, cbor_map};
-use crate::id::{DeviceKey, Digest, DocumentId, EditId, Tap};
+use crate::id::{DeviceKey, Digest, DocumentId, EditId, FileHash, Tap};
 use crate::store::{Store, StoreError};
 
 /// Everything under `prefix`: the range to scan.
@@ -115,6 +115,26 @@ pub fn stale(document: &DocumentId) -> Vec<u8> {
 /// `v` invite: an invite as the hub keeps it.
 pub fn invite(invite: &Digest) -> Vec<u8> {
     key(b'v', &[&invite.0])
+}
+
+/// `f` photo document: a record of the shipment names the photo.
+pub fn named_photo(photo: &FileHash, document: &DocumentId) -> Vec<u8> {
+    key(b'f', &[&photo.0, &document.0])
+}
+
+/// `f` photo: all shipments that name it.
+pub fn naming(photo: &FileHash) -> Vec<u8> {
+    key(b'f', &[&photo.0])
+}
+
+/// `u` photo: it is named and not known to be here; the device that named it.
+pub fn wanted_photo(photo: &FileHash) -> Vec<u8> {
+    key(b'u', &[&photo.0])
+}
+
+/// `a` photo: the hub is known to have it; since when.
+pub fn photo_at_hub(photo: &FileHash) -> Vec<u8> {
+    key(b'a', &[&photo.0])
 }
 
 /// `m` rules: the version of the rules that summaries were made under.

@@ -10,7 +10,9 @@ mod enrol;
 mod import;
 pub mod io;
 pub mod keys;
+mod pack;
 mod peers;
+mod photos;
 mod query;
 mod refresh;
 mod sheet;
@@ -237,11 +239,12 @@ impl Core {
                 step.releases.push(Release::Reply(request, reply));
                 Ok(())
             }
-            Input::Salvage { request, edits } => {
-                let waits = self.salvage(step, now, edits)?;
-                step.releases.push(Release::Reply(request, Ok(Reply::Salvaged(waits))));
+            Input::Unpack { request, entries, edits } => {
+                let report = self.unpack(step, now, &entries, edits)?;
+                step.releases.push(Release::Reply(request, Ok(Reply::Unpacked(report))));
                 Ok(())
             }
+            Input::Photo { photo, news } => self.photo_news(step, now, &photo, news),
             Input::Committed { commit } => self.committed(step, commit),
             Input::Idle => {
                 self.refresh_some(step)?;
@@ -267,7 +270,11 @@ impl Core {
                 Act::Plan { .. } | Act::Import { .. } => return Ok(true),
             },
             Input::Ask { query, .. } => match query {
-                Query::Status => &[],
+                Query::Status
+                | Query::Pack { .. }
+                | Query::WantedPhotos { .. }
+                | Query::MayFetch { .. }
+                | Query::PhotoAtHub { .. } => &[],
                 Query::Show { shipment }
                 | Query::History { shipment }
                 | Query::Why { shipment }

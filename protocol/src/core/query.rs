@@ -5,7 +5,7 @@ use super::keys::{self, Arrival, Summary};
 use super::refresh::numbered;
 use super::{Core, PAGE, STALE_MAX, Step};
 use crate::edit::action::Action;
-use crate::id::{DocumentId, EditId};
+use crate::id::{DocumentId, EditId, FileHash};
 use crate::proof;
 use crate::shipment::effect::Effects;
 use crate::shipment::replay::Replayed;
@@ -97,6 +97,10 @@ impl Core {
     pub(super) fn ask<S: Store>(&mut self, step: &mut Step<'_, S>, query: Query) -> Result<Reply, Refusal> {
         match query {
             Query::Status => Ok(Reply::Status(Box::new(self.status()))),
+            Query::Pack { peer, after } => Ok(Reply::Packed(self.pack(step, peer.as_deref(), after)?)),
+            Query::WantedPhotos { from } => Ok(Reply::Photos(Self::wanted_photos(step, from)?)),
+            Query::MayFetch { peer, photo } => Ok(Reply::Is(self.may_fetch(step, &peer, &photo)?)),
+            Query::PhotoAtHub { photo } => Ok(Reply::Is(Self::photo_at_hub(step, &photo)?)),
             Query::List { filter } => {
                 let found = self.list(step, &Filter::parse(&filter)?)?;
                 Ok(Reply::List(found.into_iter().map(|(id, summary)| row(id, summary)).collect()))
@@ -202,13 +206,21 @@ impl Core {
             Ok(Action::Record(record)) => Some(record.photos.clone()),
             _ => None,
         });
+        let photos: Vec<FileHash> = photos.flatten().collect();
+        let mut photos_at_hub = Vec::new();
+        for photo in &photos {
+            if Self::photo_at_hub(step, photo)? {
+                photos_at_hub.push(*photo);
+            }
+        }
         Ok(Shown {
             view: render.view.clone(),
             across: self.across(step, document)?,
             edits_hash: render.edits_hash,
             view_hash: render.view_hash,
             automerge_heads: replayed.heads(),
-            photos: photos.flatten().collect(),
+            photos,
+            photos_at_hub,
         })
     }
 

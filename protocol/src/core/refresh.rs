@@ -64,6 +64,7 @@ impl Core {
                 self.journal(step, &JournalEntry::Widen { document, party: party.clone() });
             }
         }
+        self.name_photos(step, &document, &render.photos)?;
         if before.number != view.number {
             if !before.number.is_empty() {
                 step.overlay.batch.remove(keys::number(&before.number, &document));

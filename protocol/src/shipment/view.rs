@@ -8,7 +8,7 @@ use super::status::{ExceptionKind, Fact, Status};
 use super::time;
 use crate::edit::Edit;
 use crate::edit::action::{Action, Window};
-use crate::id::{Digest, DocumentId, EditId};
+use crate::id::{DeviceKey, Digest, DocumentId, EditId, FileHash};
 use crate::planted::{self, Bug};
 use crate::roster::{Role, Roster};
 use crate::workflow::{CREATED, Label, Outcome, Workflow};
@@ -141,6 +141,8 @@ pub struct Render {
     pub view_hash: Digest,
     /// Every party the plan names or ever named: who may see the shipment.
     pub parties: BTreeSet<String>,
+    /// The photos that its records name, with the device of each.
+    pub photos: BTreeMap<FileHash, DeviceKey>,
     /// Each register of the plan with its values and who set them.
     pub registers: BTreeMap<String, Register>,
 }
@@ -182,6 +184,7 @@ impl Render {
             edits_hash: edits_hash(history.events().iter().map(|event| event.edit.id), roster),
             view_hash: view_hash(&view),
             parties: parties(history, effects),
+            photos: photos(history, effects),
             view,
             registers,
         })
@@ -293,6 +296,15 @@ fn parties(history: &History, effects: &Effects) -> BTreeSet<String> {
         .filter(|party| !party.is_empty())
         .cloned()
         .collect()
+}
+
+fn photos(history: &History, effects: &Effects) -> BTreeMap<FileHash, DeviceKey> {
+    let counting = history.events().iter().enumerate().filter(|(place, _)| effects.counts(*place));
+    let named = counting.filter_map(|(_, event)| match &event.action {
+        Ok(Action::Record(record)) => Some((event.edit.statement.author, &record.photos)),
+        _ => None,
+    });
+    named.flat_map(|(author, photos)| photos.iter().map(move |photo| (*photo, author))).collect()
 }
 
 /// The workflow of a shipment whose `Open` is void: it has no step but the first.

@@ -2,6 +2,7 @@
 
 mod flight;
 mod ingest;
+mod photo;
 mod reconnect;
 mod scale;
 
@@ -14,13 +15,14 @@ fn main() -> ExitCode {
         ["flight"] => flight::run(60),
         ["flight", cut] => cut.parse().map_err(anyhow::Error::from).and_then(flight::run),
         ["ingest"] => ingest::run(),
+        ["photo"] => photo::run(),
         ["reconnect"] => reconnect::run(200).and_then(|()| reconnect::run(100_000)),
         ["reconnect", count] => count.parse().map_err(anyhow::Error::from).and_then(reconnect::run),
         ["scale"] => scale::run(100_000),
         ["scale", count] => count.parse().map_err(anyhow::Error::from).and_then(scale::run),
         _ => {
             eprintln!(
-                "usage: bench flight [SECONDS] | bench ingest | bench reconnect [SHIPMENTS] | bench scale [SHIPMENTS]"
+                "usage: bench flight [SECONDS] | bench ingest | bench photo | bench reconnect [SHIPMENTS] | bench scale [SHIPMENTS]"
             );
             return ExitCode::from(2);
         }

@@ -136,7 +136,7 @@ fn open(folder: &Path) -> Result<(SledEngine, Core)> {
 
 /// Takes edits in as from a damaged store's remains: durable, and in no summary yet.
 fn take(engine: &mut SledEngine, core: &mut Core, edits: Vec<Edit>) -> Result<()> {
-    let mut inputs = vec![Input::Salvage { request: 0, edits }];
+    let mut inputs = vec![Input::Unpack { request: 0, entries: Vec::new(), edits }];
     while let Some(input) = inputs.pop() {
         for output in core.step(engine, Now(1), input) {
             match output {

@@ -1,0 +1,93 @@
+//! Edits and photos that travel by hand, between real `creel` processes.
+
+mod shared;
+
+use creel::demo::node::{Node, eventually};
+use serde_json::{Value, json};
+use shared::{LIMIT, Office};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn creel(node: &Node, words: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_creel"));
+    command.args(["--json", "--data"]).arg(&node.data).args(words).output().expect("the program starts")
+}
+
+fn unpacked(node: &Node, file: &Path) -> Value {
+    let output = creel(node, &["unpack", &file.to_string_lossy()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("it tells JSON")
+}
+
+/// Promise 1 without any road: what a driver recorded comes to the hub on a stick, photo and all, once however often it is
+/// taken; and when there is a road again, everybody agrees.
+#[test]
+fn a_day_comes_by_hand() {
+    let mut office = Office::open(41);
+    let (driver, numbers) = office.driver("li-wei", 41, 5);
+    driver.relay.cut(true);
+    let api = driver.node.api().expect("it runs");
+    let photo: Vec<u8> = (0..=255).cycle().take(50_000).collect();
+    let hash = api.post_bytes("/photos", &office.firm.tap(), &photo).expect("it is kept")["hash"].clone();
+    for number in &numbers[..3] {
+        office.record(&driver, number, &json!({ "step": "picked_up", "photos": [hash] }));
+    }
+    let file = office.folder.path().join("day.creel");
+    let packed = creel(&driver.node, &["pack", "--for", "hub", "--photos", "-o", &file.to_string_lossy()]);
+    assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+    let packed: Value = serde_json::from_slice(&packed.stdout).expect("it tells JSON");
+    assert_eq!((&packed["shipments"], &packed["photos"]), (&json!(3), &json!(1)), "{packed}");
+
+    let hub = &office.firm.hub;
+    let first = unpacked(hub, &file);
+    assert_eq!((&first["taken"], &first["refused"], &first["photos"]), (&json!(3), &json!(0), &json!(1)), "{first}");
+    let again = unpacked(hub, &file);
+    assert_eq!((&again["taken"], &again["held"]), (&json!(0), &json!(first["held"].as_u64().expect("a count") + 3)));
+    let hash = hash.as_str().expect("a photo has a hash");
+    let at_hub = hub.api().and_then(|api| api.get_bytes(&format!("/photos/{hash}"))).expect("it came along");
+    assert_eq!(at_hub, photo);
+
+    driver.relay.cut(false);
+    api.post("/nudge", &office.firm.tap(), &json!({})).expect("it is told");
+    eventually("the driver to be told", LIMIT, || Ok((api.get("/status")?["waiting"] == 0).then_some(())))
+        .expect("the driver is told that the hub has it");
+    office.converge([&driver]);
+}
+
+/// A file that was cut off, changed or packed elsewhere is told for what it is, and spoils nothing.
+#[test]
+fn a_bad_pack_is_told() {
+    let mut office = Office::open(43);
+    let (driver, _) = office.driver("li-wei", 43, 5);
+    let file = office.folder.path().join("all.creel");
+    let hub = &office.firm.hub;
+    assert!(creel(hub, &["pack", "-o", &file.to_string_lossy()]).status.success());
+    let good = fs::read(&file).expect("it was written");
+    let refused = |bytes: &[u8], why: &str| {
+        let bad = office.folder.path().join("bad.creel");
+        fs::write(&bad, bytes).expect("it is written");
+        let output = creel(&driver.node, &["unpack", &bad.to_string_lossy()]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && told.contains(why), "{why}: {told}");
+    };
+    refused(b"", "no file that creel pack wrote");
+    refused(
+        b"PK\x03\x04 something else entirely, and long enough to be read as a head of a pack, or so it seems",
+        "no file",
+    );
+    refused(&good[..good.len() - 10], "cut off");
+    let mut elsewhere = good.clone();
+    elsewhere[15] = if elsewhere[15] == b'0' { b'1' } else { b'0' };
+    refused(&elsewhere, "another organisation");
+    let mut changed = good.clone();
+    let middle = changed.len() / 2;
+    changed[middle] ^= 0xff;
+    let bad = office.folder.path().join("changed.creel");
+    fs::write(&bad, &changed).expect("it is written");
+    let output = creel(&driver.node, &["unpack", &bad.to_string_lossy()]);
+    assert!(!output.status.success(), "a changed pack was taken: {}", String::from_utf8_lossy(&output.stdout));
+    let none = creel(hub, &["pack", "--for", "nobody", "-o", &file.to_string_lossy()]);
+    assert!(String::from_utf8_lossy(&none.stderr).contains("no member's name"));
+    office.converge([&driver]);
+}

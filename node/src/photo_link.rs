@@ -1,0 +1,466 @@
+//! Photos between devices: asked for piece by piece, behind everything else.
+//!
+//! Who wants a photo opens a stream and asks for pieces of it; the other sends each as it is asked for. So it is the side
+//! that receives which decides how much is under way, and it lets no more be under way than keeps the road's queue short:
+//! a status that is recorded meanwhile must not wait behind a photo. (QUIC's own priorities order what has not left yet;
+//! what fills the buffers of a slow road has.) A piece goes into the file as it arrives, and a new connection asks from
+//! there on, whatever byte the old one was cut at.
+
+use crate::link::Links;
+use crate::photos::{self, PHOTO_BYTES_MAX};
+use creel_protocol::core::io::PhotoNews;
+use creel_protocol::id::{DeviceKey, FileHash};
+use quinn::{Connection, RecvStream, SendStream};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, watch};
+
+/// A piece of a photo is asked for.
+const GET: u8 = 1;
+/// A photo is durable at the sender.
+const KEPT: u8 = 2;
+/// The photo is not here, or not for the peer.
+const NOT_HERE: u8 = 0;
+/// A piece follows.
+const HERE: u8 = 1;
+/// Kind, photo, offset, length.
+const REQUEST_BYTES: usize = 1 + 32 + 8 + 4;
+/// The photo's size, the piece's length.
+const HEADER_BYTES: usize = 8 + 4;
+/// A piece is at least so long and at most.
+const PIECE_BYTES: (u32, u32) = (1_024, 64 * 1024);
+/// So much is under way at first, and at most.
+const WINDOW_BYTES: (f64, f64) = (2_048.0, 4.0 * 1024.0 * 1024.0);
+/// How much longer than on an empty road a piece may take, as in LEDBAT (RFC 6817), but with a shorter queue.
+const QUEUE_GOAL: Duration = Duration::from_millis(200);
+/// Photos give way to everything else in this connection.
+const PRIORITY: i32 = -1;
+/// How long until a photo that was not there is asked for again; it doubles.
+const AGAIN: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
+/// How often it is looked what is wanted, if nothing rings.
+const LOOK: Duration = Duration::from_secs(20);
+
+/// Which photos a device fetches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PhotoPolicy {
+    /// All that its shipments name.
+    All,
+    /// Those that somebody wants to see.
+    OnDemand,
+}
+
+/// What a node remembers of the photos that it wants.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    policy: PhotoPolicy,
+    quota_bytes: u64,
+    state: Mutex<State>,
+    rung: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Somebody wants to see them.
+    asked: HashSet<FileHash>,
+    /// On their way on some connection.
+    busy: HashSet<FileHash>,
+    /// Not there when they were asked for: when to ask again, and the pause after that.
+    missed: HashMap<FileHash, (Instant, Duration)>,
+    /// How many connections of a peer have fetched: only the newest does.
+    newest: HashMap<DeviceKey, watch::Sender<u64>>,
+}
+
+/// A photo that is on its way on one connection; until this is dropped no other asks for it.
+#[derive(Debug)]
+struct Taken<'a> {
+    wanted: &'a Wanted,
+    photo: FileHash,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.wanted.state().busy.remove(&self.photo);
+    }
+}
+
+impl Wanted {
+    /// Remembers nothing yet.
+    pub(crate) fn new(policy: PhotoPolicy, quota_bytes: u64) -> Self {
+        Self { policy, quota_bytes, state: Mutex::default(), rung: Notify::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing is awaited while it is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody wants to see a photo.
+    pub(crate) fn ask(&self, photo: FileHash) {
+        let mut state = self.state();
+        state.missed.remove(&photo);
+        state.asked.insert(photo);
+        drop(state);
+        self.rung.notify_waiters();
+    }
+
+    fn miss(&self, photo: FileHash) {
+        let mut state = self.state();
+        let pause = state.missed.get(&photo).map_or(AGAIN.0, |(_, pause)| (*pause * 2).min(AGAIN.1));
+        state.missed.insert(photo, (Instant::now() + pause, pause));
+    }
+
+    /// Takes one to fetch, if it may be asked for now.
+    fn take(&self, among: Vec<FileHash>) -> Option<Taken<'_>> {
+        let mut state = self.state();
+        let ready = |state: &State, photo: &FileHash| {
+            !state.busy.contains(photo) && state.missed.get(photo).is_none_or(|(at, _)| *at <= Instant::now())
+        };
+        let asked: Vec<FileHash> = state.asked.iter().copied().collect();
+        let automatic = if self.policy == PhotoPolicy::All { among } else { Vec::new() };
+        let found = asked.into_iter().chain(automatic).find(|photo| ready(&state, photo))?;
+        state.busy.insert(found);
+        Some(Taken { wanted: self, photo: found })
+    }
+
+    /// A connection of this peer begins to fetch. What is returned ends when another one does: the old one may be dead
+    /// without knowing.
+    fn newest(&self, peer: DeviceKey) -> impl Future<Output = ()> + use<> {
+        let mut state = self.state();
+        let count = state.newest.entry(peer).or_insert_with(|| watch::Sender::new(0));
+        count.send_modify(|count| *count += 1);
+        let (mut newest, own) = (count.subscribe(), *count.borrow());
+        async move {
+            if newest.wait_for(|count| *count != own).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+/// Why a photo did not come.
+#[derive(Debug, thiserror::Error)]
+enum FetchError {
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    #[error("it is not there")]
+    NotThere,
+    #[error("{0}")]
+    Wrong(String),
+    #[error("it could not be written: {0}")]
+    File(#[from] io::Error),
+}
+
+fn broken(error: impl std::fmt::Display) -> FetchError {
+    FetchError::Broken(error.to_string())
+}
+
+/// One who asks on a stream, and how much may be under way.
+struct Asking {
+    send: SendStream,
+    receive: RecvStream,
+    window: f64,
+    /// The least that a piece took.
+    base: Duration,
+}
+
+impl Links {
+    /// Answers a peer that asks for photos, on every stream that it opens.
+    pub(crate) async fn serve_photos(&self, connection: &Connection, peer: DeviceKey) -> String {
+        loop {
+            let (send, receive) = match connection.accept_bi().await {
+                Ok(streams) => streams,
+                Err(error) => return error.to_string(),
+            };
+            let links = self.clone();
+            tokio::spawn(async move {
+                if let Err(error) = links.answer(peer, send, receive).await {
+                    tracing::debug!(peer = %peer.short(), "a peer's asking for photos ended: {error}");
+                }
+            });
+        }
+    }
+
+    async fn answer(&self, peer: DeviceKey, mut send: SendStream, mut receive: RecvStream) -> Result<(), FetchError> {
+        // The stream may be closed already.
+        let _ = send.set_priority(PRIORITY);
+        let mut allowed = HashSet::new();
+        loop {
+            let mut request = [0; REQUEST_BYTES];
+            match receive.read_exact(&mut request).await {
+                Ok(()) => {}
+                Err(quinn::ReadExactError::FinishedEarly(0)) => return Ok(()),
+                Err(error) => return Err(broken(error)),
+            }
+            let (kind, photo, offset, length) = asked(&request);
+            match kind {
+                GET => {
+                    if !allowed.contains(&photo) && self.shell.may_fetch(peer, photo).await {
+                        allowed.insert(photo);
+                    }
+                    let piece = if allowed.contains(&photo) { self.piece(photo, offset, length).await? } else { None };
+                    let Some((size, piece)) = piece else {
+                        send.write_all(&[NOT_HERE]).await.map_err(broken)?;
+                        continue;
+                    };
+                    let length = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+                    let header = [&[HERE][..], &size.to_be_bytes(), &length.to_be_bytes()].concat();
+                    send.write_all(&header).await.map_err(broken)?;
+                    send.write_all(&piece).await.map_err(broken)?;
+                }
+                KEPT if peer == self.hub => self.shell.photo(photo, PhotoNews::AtHub).await,
+                KEPT => {}
+                _ => return Err(FetchError::Wrong("the peer asks for something unknown".to_owned())),
+            }
+        }
+    }
+
+    /// A piece of a photo that is here, and the photo's size.
+    async fn piece(&self, photo: FileHash, offset: u64, length: u32) -> Result<Option<(u64, Vec<u8>)>, FetchError> {
+        let path = photos::path(&self.folder, &photo);
+        let read = move || -> io::Result<Option<(u64, Vec<u8>)>> {
+            let mut file = match File::open(path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            let size = file.metadata()?.len();
+            file.seek(SeekFrom::Start(offset.min(size)))?;
+            let mut piece = Vec::new();
+            file.take(length.min(PIECE_BYTES.1).into()).read_to_end(&mut piece)?;
+            Ok(Some((size, piece)))
+        };
+        Ok(tokio::task::spawn_blocking(read).await.map_err(broken)??)
+    }
+
+    /// Fetches from a peer what is wanted and it has, for as long as the connection stands.
+    pub(crate) async fn fetch_photos(&self, connection: &Connection, peer: DeviceKey) -> String {
+        let newer = self.wanted.newest(peer);
+        tokio::select! {
+            why = self.fetch_all(connection, peer) => why,
+            // This connection may still carry other things.
+            () = newer => std::future::pending().await,
+        }
+    }
+
+    async fn fetch_all(&self, connection: &Connection, peer: DeviceKey) -> String {
+        // The hub has what others have; the hub itself asks whoever named a photo.
+        let from = if peer == self.hub { Some(None) } else { (self.hub == self.own).then_some(Some(peer)) };
+        let Some(from) = from else { return std::future::pending().await };
+        let mut changes = self.shell.signals.changes.subscribe();
+        let mut asking: Option<Asking> = None;
+        loop {
+            let rung = self.wanted.rung.notified();
+            let among = self.shell.wanted_photos(from).await;
+            let Some(taken) = self.wanted.take(among) else {
+                tokio::select! {
+                    () = rung => {}
+                    _ = changes.recv() => tokio::time::sleep(LOOK / 100).await,
+                    () = tokio::time::sleep(LOOK) => {}
+                }
+                continue;
+            };
+            let photo = taken.photo;
+            match self.fetch(connection, &mut asking, photo).await {
+                Ok(()) => {
+                    let mut state = self.wanted.state();
+                    state.asked.remove(&photo);
+                    state.missed.remove(&photo);
+                }
+                Err(FetchError::Broken(why)) => return why,
+                Err(why) => {
+                    tracing::debug!(%photo, peer = %peer.short(), "a photo did not come: {why}");
+                    self.wanted.miss(photo);
+                }
+            }
+        }
+    }
+
+    async fn fetch(
+        &self,
+        connection: &Connection,
+        asking: &mut Option<Asking>,
+        photo: FileHash,
+    ) -> Result<(), FetchError> {
+        let folder = self.folder.clone();
+        let here = tokio::task::spawn_blocking(move || photos::load(&folder, &photo)).await.map_err(broken)?;
+        if !matches!(here, Ok(Some(_))) {
+            if photos::held_bytes(&self.folder)? > self.wanted.quota_bytes {
+                self.make_room().await?;
+            }
+            let stream = match asking {
+                Some(asking) => asking,
+                None => asking.insert(Asking::open(connection).await?),
+            };
+            let part = photos::fetched_part(&self.folder, &photo);
+            if let Err(error) = stream.pieces(photo, &part).await {
+                // What is left on the stream belongs to a photo that nobody takes any more.
+                *asking = None;
+                return Err(error);
+            }
+            let folder = self.folder.clone();
+            tokio::task::spawn_blocking(move || photos::complete(&folder, &photo))
+                .await
+                .map_err(broken)?
+                .map_err(|error| FetchError::Wrong(error.to_string()))?;
+        }
+        self.shell.photo(photo, PhotoNews::Kept).await;
+        if self.hub == self.own {
+            let stream = match asking {
+                Some(asking) => asking,
+                None => asking.insert(Asking::open(connection).await?),
+            };
+            stream.send.write_all(&request(KEPT, photo, 0, 0)).await.map_err(broken)?;
+        } else {
+            // It came from the hub.
+            self.shell.photo(photo, PhotoNews::AtHub).await;
+        }
+        Ok(())
+    }
+
+    /// Removes the photos that were looked at longest ago and are at the hub, until a quarter of the quota is free.
+    async fn make_room(&self) -> Result<(), FetchError> {
+        let mut held = photos::by_age(&self.folder)?;
+        let mut bytes: u64 = held.iter().map(|(_, _, bytes)| bytes).sum();
+        held.reverse();
+        while let Some((_, photo, size)) = held.pop() {
+            if bytes <= self.wanted.quota_bytes / 4 * 3 {
+                return Ok(());
+            }
+            if self.shell.photo_at_hub(photo).await {
+                std::fs::remove_file(photos::path(&self.folder, &photo))?;
+                bytes -= size;
+            }
+        }
+        if bytes <= self.wanted.quota_bytes {
+            return Ok(());
+        }
+        Err(FetchError::Wrong("the quota for photos is used up by such as the hub does not have yet".to_owned()))
+    }
+}
+
+impl Asking {
+    async fn open(connection: &Connection) -> Result<Self, FetchError> {
+        let (send, receive) = connection.open_bi().await.map_err(broken)?;
+        // It may be closed already; then the first request tells.
+        let _ = send.set_priority(PRIORITY);
+        Ok(Self { send, receive, window: WINDOW_BYTES.0, base: Duration::MAX })
+    }
+
+    /// Asks for what is missing of a photo, and writes it as it comes.
+    async fn pieces(&mut self, photo: FileHash, part: &std::path::Path) -> Result<(), FetchError> {
+        let mut file = File::options().create(true).append(true).open(part)?;
+        let mut have = file.metadata()?.len();
+        let (mut next, mut size) = (have, None);
+        let mut under_way: VecDeque<(u32, Instant)> = VecDeque::new();
+        loop {
+            loop {
+                let bytes: u64 = under_way.iter().map(|(length, _)| u64::from(*length)).sum();
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "the window is small and positive"
+                )]
+                let (window, quarter) = (self.window as u64, (self.window / 4.0) as u32);
+                let length = quarter.clamp(PIECE_BYTES.0, PIECE_BYTES.1);
+                // Before its size is known only one piece is asked for.
+                let more = size.map_or(under_way.is_empty(), |size| next < size);
+                if !more || (!under_way.is_empty() && bytes + u64::from(length) > window) {
+                    break;
+                }
+                let left = size.map_or(u64::from(length), |size| size - next);
+                let length = u32::try_from(left).unwrap_or(u32::MAX).min(length);
+                self.send.write_all(&request(GET, photo, next, length)).await.map_err(broken)?;
+                under_way.push_back((length, Instant::now()));
+                next += u64::from(length);
+            }
+            let Some((length, since)) = under_way.pop_front() else { return Ok(file.sync_all()?) };
+            let mut here = [0];
+            self.receive.read_exact(&mut here).await.map_err(broken)?;
+            if here != [HERE] {
+                return Err(FetchError::NotThere);
+            }
+            let mut header = [0; HEADER_BYTES];
+            self.receive.read_exact(&mut header).await.map_err(broken)?;
+            let (total, coming) = header.split_at(8);
+            let total = u64::from_be_bytes(total.try_into().unwrap_or_default());
+            let coming = u32::from_be_bytes(coming.try_into().unwrap_or_default());
+            let expected = u64::from(length).min(total.saturating_sub(have));
+            if total > PHOTO_BYTES_MAX as u64 || size.is_some_and(|size| size != total) || u64::from(coming) != expected
+            {
+                return Err(FetchError::Wrong("the peer sends something else than it was asked for".to_owned()));
+            }
+            if size.is_none() {
+                size = Some(total);
+                next = have + expected;
+            }
+            let mut left = usize::try_from(coming).unwrap_or(usize::MAX);
+            while left > 0 {
+                let chunk = self.receive.read_chunk(left, true).await.map_err(broken)?;
+                let bytes = chunk.ok_or_else(|| FetchError::Broken("the stream ended".to_owned()))?.bytes;
+                file.write_all(&bytes)?;
+                left -= bytes.len();
+                have += bytes.len() as u64;
+            }
+            self.learn(since.elapsed(), length);
+        }
+    }
+
+    /// Takes note of how long a piece took: as long as the queue is short, more may be under way.
+    fn learn(&mut self, took: Duration, length: u32) {
+        self.base = self.base.min(took);
+        let queue = took.saturating_sub(self.base);
+        if queue > QUEUE_GOAL {
+            self.window *= 0.8;
+        } else {
+            let room = 1.0 - queue.as_secs_f64() / QUEUE_GOAL.as_secs_f64();
+            self.window += f64::from(length) * room;
+        }
+        self.window = self.window.clamp(WINDOW_BYTES.0, WINDOW_BYTES.1);
+    }
+}
+
+fn request(kind: u8, photo: FileHash, offset: u64, length: u32) -> Vec<u8> {
+    [&[kind][..], &photo.0, &offset.to_be_bytes(), &length.to_be_bytes()].concat()
+}
+
+fn asked(request: &[u8; REQUEST_BYTES]) -> (u8, FileHash, u64, u32) {
+    let (mut photo, mut offset, mut length) = ([0; 32], [0; 8], [0; 4]);
+    photo.copy_from_slice(&request[1..33]);
+    offset.copy_from_slice(&request[33..41]);
+    length.copy_from_slice(&request[41..]);
+    (request[0], FileHash(photo), u64::from_be_bytes(offset), u32::from_be_bytes(length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is asked for is read as it was written.
+    #[test]
+    fn a_request_is_read_as_written() {
+        let photo = FileHash([7; 32]);
+        let bytes: [u8; REQUEST_BYTES] = request(GET, photo, 3_000_000, 4_096).try_into().expect("it has that length");
+        assert_eq!(asked(&bytes), (GET, photo, 3_000_000, 4_096));
+    }
+
+    /// A photo that was not there is asked for again later, and at once if somebody wants to see it; one that is on its
+    /// way on one connection is not asked for on another.
+    #[test]
+    fn what_is_wanted_is_taken_once() {
+        let photo = FileHash([7; 32]);
+        let wanted = Wanted::new(PhotoPolicy::All, 0);
+        let taken = wanted.take(vec![photo]);
+        assert!(taken.is_some());
+        assert!(wanted.take(vec![photo]).is_none());
+        drop(taken);
+        wanted.miss(photo);
+        assert!(wanted.take(vec![photo]).is_none());
+        wanted.ask(photo);
+        assert!(wanted.take(Vec::new()).is_some());
+        let frugal = Wanted::new(PhotoPolicy::OnDemand, 0);
+        assert!(frugal.take(vec![photo]).is_none());
+    }
+}

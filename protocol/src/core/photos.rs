@@ -1,0 +1,107 @@
+//! Photos as the core knows them: which shipments name them, who may have them, and how far they have come. Their bytes are
+//! files, and the node's affair.
+
+use super::io::{Now, PhotoNews};
+use super::keys;
+use super::{Core, Release, Step};
+use crate::id::{DeviceKey, DocumentId, FileHash};
+use crate::store::{Store, StoreError};
+use std::collections::BTreeMap;
+
+/// Wanted photos looked at for one question.
+const WANTED_LOOKED_AT: usize = 4_096;
+/// Wanted photos named in one answer.
+const WANTED_NAMED: usize = 64;
+/// Shipments looked at to find one that lets a peer have a photo.
+const NAMING_LOOKED_AT: usize = 256;
+
+impl Core {
+    /// A shipment's records name these photos, by these devices.
+    pub(super) fn name_photos<S: Store>(
+        &self,
+        step: &mut Step<'_, S>,
+        document: &DocumentId,
+        photos: &BTreeMap<FileHash, DeviceKey>,
+    ) -> Result<(), StoreError> {
+        for (photo, author) in photos {
+            let key = keys::named_photo(photo, document);
+            if step.overlay.get(&key)?.is_some() {
+                continue;
+            }
+            step.overlay.batch.put(key, Vec::new());
+            // Whoever names a photo has it.
+            if *author != self.key {
+                step.overlay.batch.put(keys::wanted_photo(photo), keys::encode(author));
+            }
+        }
+        Ok(())
+    }
+
+    /// Photos that are named and not known to be here; those that a device has, if it is asked for them.
+    pub(super) fn wanted_photos<S: Store>(
+        step: &Step<'_, S>,
+        from: Option<DeviceKey>,
+    ) -> Result<Vec<FileHash>, StoreError> {
+        let (low, high) = keys::under(b"u");
+        let mut wanted = Vec::new();
+        for (key, value) in step.overlay.scan(&low, &high, WANTED_LOOKED_AT)? {
+            let author: DeviceKey = keys::decode(&key, &value)?;
+            if from.is_none_or(|from| from == author) {
+                wanted.extend(keys::tail(&key).map(FileHash));
+            }
+            if wanted.len() == WANTED_NAMED {
+                break;
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// Whether a peer may have a photo: whoever may see a shipment that names it.
+    pub(super) fn may_fetch<S: Store>(
+        &self,
+        step: &Step<'_, S>,
+        peer: &DeviceKey,
+        photo: &FileHash,
+    ) -> Result<bool, StoreError> {
+        let Some(member) = self.roster.member(peer) else { return Ok(false) };
+        let scope = Self::scope(member.role, member.party.as_ref());
+        let (low, high) = keys::under(&keys::naming(photo));
+        for (key, _) in step.overlay.scan(&low, &high, NAMING_LOOKED_AT)? {
+            let document = DocumentId(keys::tail(&key).unwrap_or_default());
+            let shown = match &scope {
+                crate::sync::Scope::All => true,
+                crate::sync::Scope::Party(party) => step.overlay.get(&keys::party(party, &document))?.is_some(),
+            };
+            if shown {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes note of how far a photo has come.
+    pub(super) fn photo_news<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        photo: &FileHash,
+        news: PhotoNews,
+    ) -> Result<(), StoreError> {
+        if news == PhotoNews::Kept {
+            step.overlay.batch.remove(keys::wanted_photo(photo));
+        }
+        if (news == PhotoNews::AtHub || self.is_hub()) && !Self::photo_at_hub(step, photo)? {
+            step.overlay.batch.put(keys::photo_at_hub(photo), keys::encode(&now.0));
+            let (low, high) = keys::under(&keys::naming(photo));
+            for (key, _) in step.overlay.scan(&low, &high, NAMING_LOOKED_AT)? {
+                step.releases.push(Release::Changed(DocumentId(keys::tail(&key).unwrap_or_default())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the hub is known to have a photo.
+    pub(super) fn photo_at_hub<S: Store>(step: &Step<'_, S>, photo: &FileHash) -> Result<bool, StoreError> {
+        Ok(step.overlay.get(&keys::photo_at_hub(photo))?.is_some())
+    }
+}
