@@ -328,7 +328,7 @@ impl Core {
     }
 
     fn committed<S: Store>(&mut self, step: &mut Step<'_, S>, commit: CommitId) -> Result<(), StoreError> {
-        let mut pump = false;
+        let (mut pump, before) = (false, self.journal_durable);
         for release in self.releases.remove(&commit).unwrap_or_default() {
             match release {
                 Release::Reply(request, reply) => step.outputs.push(Output::Reply { request, reply }),
@@ -338,7 +338,6 @@ impl Core {
                     self.journal_durable = self.journal_durable.max(end);
                     let durable = self.journal_durable;
                     self.forget_widening(|seq| seq < durable);
-                    pump = true;
                 }
                 Release::Waiting => step.outputs.push(Output::Waiting),
                 Release::Roster(height, head) => {
@@ -347,7 +346,7 @@ impl Core {
                 }
             }
         }
-        if pump { self.pump_all(step) } else { Ok(()) }
+        if pump { self.pump_all(step) } else { self.pump_new(step, before) }
     }
 
     /// A session is over. What its peer had sent and waits for other edits is forgotten with the peer's last session: on

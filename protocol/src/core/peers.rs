@@ -2,9 +2,9 @@
 
 use super::admit::Admission;
 use super::io::{Now, Output, SessionId};
-use super::keys::{self, Arrival};
+use super::keys::{self, Arrival, Summary};
 use super::{Core, Release, Step};
-use crate::cbor::Bytes;
+use crate::cbor::{Bytes, Decode};
 use crate::edit::Edit;
 use crate::id::{DeviceKey, DocumentId, EditId};
 use crate::planted::{self, Bug};
@@ -14,6 +14,8 @@ use crate::sync::frame::{Hello, Holds, VERSION};
 use crate::sync::{Frame, Holding, JournalEntry, Scope, Session, Tree};
 use std::collections::{BTreeSet, HashMap};
 
+/// Journal entries of which it is told whom they concern; with more, every session looks for itself.
+const CONCERNED_MAX: usize = 512;
 /// Bytes of edits that are repeated at once: a few datagrams.
 const REPEAT_BYTES_MAX: usize = 3_000;
 
@@ -381,6 +383,53 @@ impl Core {
     pub(super) fn pump_all<S: Store>(&mut self, step: &mut Step<'_, S>) -> Result<(), StoreError> {
         let sessions: Vec<_> = self.sessions.keys().copied().collect();
         sessions.into_iter().try_for_each(|session| self.pump(step, session))
+    }
+
+    /// Sends what has become durable since the journal ended at `before`. Of a thousand drivers it concerns one or two: the
+    /// others' sessions pass it by without a look at the store.
+    pub(super) fn pump_new<S: Store>(&mut self, step: &mut Step<'_, S>, before: u64) -> Result<(), StoreError> {
+        let end = self.journal_durable;
+        if before == end || self.sessions.is_empty() {
+            return Ok(());
+        }
+        let Some(parties) = self.concerned(step, before)? else { return self.pump_all(step) };
+        let mut concerned = Vec::new();
+        for (id, session) in &mut self.sessions {
+            let passes = match &session.scope {
+                Scope::All => false,
+                Scope::Party(party) => !parties.contains(party) && session.pass(before, end),
+            };
+            if !passes {
+                concerned.push(*id);
+            } else if let Some(prefix) = session.prefix_to_store() {
+                step.overlay.batch.put(keys::cursor(&session.peer), keys::encode(&prefix));
+            }
+        }
+        concerned.into_iter().try_for_each(|session| self.pump(step, session))
+    }
+
+    /// The parties that what is in the journal from `before` on concerns; none if there is too much of it to tell.
+    fn concerned<S: Store>(&self, step: &Step<'_, S>, before: u64) -> Result<Option<BTreeSet<String>>, StoreError> {
+        let entries =
+            step.overlay.store.scan(&keys::journal(before), &keys::journal(self.journal_durable), CONCERNED_MAX + 1)?;
+        if entries.len() > CONCERNED_MAX {
+            return Ok(None);
+        }
+        let (mut parties, mut seen) = (BTreeSet::new(), BTreeSet::new());
+        for (key, value) in entries {
+            match keys::decode::<JournalEntry>(&key, &value)? {
+                JournalEntry::Widen { party, .. } => drop(parties.insert(party)),
+                JournalEntry::Edit { document, .. } if seen.insert(document) => {
+                    // A document without a summary is in nobody's scope yet.
+                    let summary = step.overlay.store.get(&keys::summary(&document))?;
+                    let Some(summary) = summary else { continue };
+                    let Ok(summary) = Summary::from_cbor(&summary) else { return Ok(None) };
+                    parties.extend(summary.parties);
+                }
+                JournalEntry::Edit { .. } => {}
+            }
+        }
+        Ok(Some(parties))
     }
 
     fn pump<S: Store>(&mut self, step: &mut Step<'_, S>, id: SessionId) -> Result<(), StoreError> {

@@ -167,6 +167,18 @@ impl Session {
         })
     }
 
+    /// Passes by what the journal has from `from` until before `to`, which is not for the peer. False if there is something
+    /// else to do before.
+    pub fn pass(&mut self, from: u64, to: u64) -> bool {
+        let idle = self.greeted && self.owed.is_empty() && self.repairs.is_empty() && self.cursor == from;
+        // Who dialled still has to prove.
+        let passes = idle && (!self.dialled || self.proven.is_some());
+        if passes {
+            self.cursor = to;
+        }
+        passes
+    }
+
     /// How many edits are on their way.
     pub fn unacked(&self) -> usize {
         self.unacked.len()

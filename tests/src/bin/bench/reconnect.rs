@@ -4,23 +4,20 @@
 //! The stores are filled directly, with shipments made up and signed here, and one is copied to the other: two nodes would
 //! take long to come that far by themselves. Summaries are left out for the same reason; staff sees all without them.
 
+use crate::filled::{Author, key, open, public, resident_mb, take};
 use crate::ingest::target_folder;
-use anyhow::{Context, Result, ensure};
-use creel::demo::day::Random;
+use anyhow::{Result, ensure};
 use creel::demo::firm::{Firm, Member};
 use creel::demo::node::eventually;
 use creel::demo::relay::Conditions;
 use creel_protocol::cbor::Encode;
-use creel_protocol::core::io::{Input, Now, Output};
-use creel_protocol::core::{Core, Identity, keys};
-use creel_protocol::edit::action::{Action, Line, Open, PlanFields, Say};
-use creel_protocol::edit::{Edit, Statement};
-use creel_protocol::id::{DeviceKey, Tap};
+use creel_protocol::core::keys;
+use creel_protocol::edit::Edit;
+use creel_protocol::id::DeviceKey;
 use creel_protocol::store::Store;
 use creel_protocol::sync::Frame;
 use creel_protocol::sync::packed::pack;
-use creel_storage::{Engine, Options, SledEngine};
-use ed25519_dalek::SigningKey;
+use creel_storage::Engine;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -116,79 +113,13 @@ fn start(firm: &mut Firm, member: &mut Member) -> Result<()> {
     member.node.start(&["--quic", "127.0.0.1:0"])
 }
 
-fn key(folder: &Path) -> Result<SigningKey> {
-    let text = fs::read_to_string(folder.join("device.key"))?;
-    let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes())?;
-    Ok(SigningKey::from_bytes(&bytes.try_into().ok().context("a device's key has 32 bytes")?))
-}
-
-fn public(key: &SigningKey) -> DeviceKey {
-    DeviceKey(key.verifying_key().to_bytes())
-}
-
-fn open(folder: &Path) -> Result<(SledEngine, Core)> {
-    let opened = SledEngine::open(&folder.join("store"), Options::hub())?;
-    ensure!(opened.set_aside.is_none(), "the store was damaged");
-    let issuer = folder.join("issuer.key").exists().then(|| SigningKey::from_bytes(&[0; 32]));
-    let (core, _) = Core::open(&opened.engine, Identity { device: key(folder)?, issuer })?;
-    Ok((opened.engine, core))
-}
-
-/// Takes edits in as from a damaged store's remains: durable, and in no summary yet.
-fn take(engine: &mut SledEngine, core: &mut Core, edits: Vec<Edit>) -> Result<()> {
-    let mut inputs = vec![Input::Unpack { request: 0, entries: Vec::new(), edits }];
-    while let Some(input) = inputs.pop() {
-        for output in core.step(engine, Now(1), input) {
-            match output {
-                Output::Commit { commit, batch } => {
-                    engine.apply(&batch)?;
-                    inputs.push(Input::Committed { commit });
-                }
-                Output::Failed(error) => return Err(error.into()),
-                Output::Refused { why, .. } => anyhow::bail!(why),
-                _ => {}
-            }
-        }
-    }
-    Ok(engine.sync()?)
-}
-
 fn fill(folder: &Path, count: usize) -> Result<Vec<Edit>> {
-    let device = key(folder)?;
     let (mut engine, mut core) = open(folder)?;
-    let (organisation, roster) = (core.roster().organisation(), core.roster().head());
-    let workflow = core.roster().newest_workflow().context("a workflow is published")?.0;
-    let mut random = Random::new(7);
+    let mut author = Author::of(folder, &core)?;
     let mut opened = Vec::with_capacity(count);
-    for portion in (0..count).collect::<Vec<_>>().chunks(PORTION) {
-        let mut edits = Vec::with_capacity(PORTION);
-        for number in portion {
-            let line = Line {
-                line: "1".to_owned(),
-                name: Some("carbon rod 3.6 m".to_owned()),
-                quantity: Some(2_000),
-                ..Line::default()
-            };
-            let plan = PlanFields {
-                number: Some(format!("B-{number:07}")),
-                consignee: Some(format!("Made-up tackle shop {}", number % 500)),
-                address: Some("1 Lake Road".to_owned()),
-                lines: vec![line],
-                ..PlanFields::default()
-            };
-            let open = Open { kind: "shipment".to_owned(), workflow, plan, import: None };
-            let action = Action::Open(open).to_raw();
-            let statement = Statement {
-                author: public(&device),
-                by: None,
-                after: Vec::new(),
-                roster,
-                tap: tap(&mut random),
-                at: 1_780_000_000_000 + *number as u64,
-                action,
-            };
-            edits.push(Edit::sign(&organisation, None, statement, &device)?);
-        }
+    while opened.len() < count {
+        let portion = opened.len()..count.min(opened.len() + PORTION);
+        let edits = portion.map(|number| author.open(number, None)).collect::<Result<Vec<_>>>()?;
         opened.extend(edits.iter().cloned());
         take(&mut engine, &mut core, edits)?;
     }
@@ -197,23 +128,9 @@ fn fill(folder: &Path, count: usize) -> Result<Vec<Edit>> {
 
 /// Says something about each shipment; returns how many bytes that is, packed.
 fn change(folder: &Path, opened: &[Edit]) -> Result<usize> {
-    let device = key(folder)?;
     let (mut engine, mut core) = open(folder)?;
-    let (organisation, roster) = (core.roster().organisation(), core.roster().head());
-    let mut random = Random::new(public(&device).0[0].into());
-    let say = |open: &Edit| {
-        let statement = Statement {
-            author: public(&device),
-            by: None,
-            after: vec![open.id],
-            roster,
-            tap: tap(&mut random),
-            at: 1_780_000_000_000,
-            action: Action::Say(Say { text: "please use the back door".to_owned() }).to_raw(),
-        };
-        Edit::sign(&organisation, Some(open.document), statement, &device)
-    };
-    let edits = opened.iter().map(say).collect::<Result<Vec<_>, _>>()?;
+    let mut author = Author::of(folder, &core)?;
+    let edits = opened.iter().map(|open| author.say(open, "please use the back door")).collect::<Result<Vec<_>>>()?;
     let packed = pack(&Frame::Edits(edits.clone()).to_cbor()).len();
     let least: usize = edits.iter().map(incompressible).sum();
     println!("    {} edits packed: {packed} bytes, {:.2} of what can't be less", edits.len(), ratio(packed, least));
@@ -230,13 +147,6 @@ fn incompressible(edit: &Edit) -> usize {
 #[expect(clippy::cast_precision_loss, reason = "a ratio for people to read")]
 fn ratio(one: usize, other: usize) -> f64 {
     one as f64 / other as f64
-}
-
-fn tap(random: &mut Random) -> Tap {
-    let mut tap = [0; 16];
-    tap[..8].copy_from_slice(&random.next().to_be_bytes());
-    tap[8..].copy_from_slice(&random.next().to_be_bytes());
-    Tap(tap)
 }
 
 /// Remembers that the peer has acknowledged everything, and that no summary is to be made.
@@ -317,10 +227,4 @@ fn tell(what: &str, cost: &Cost) {
         cost.datagrams[0] + cost.datagrams[1],
         cost.took.as_secs_f64() / Duration::from_millis(DELAY_MS).as_secs_f64(),
     );
-}
-
-fn resident_mb(pid: u32) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("the kernel tells VmRSS")?;
-    Ok(line.split_whitespace().nth(1).context("it has a number")?.parse::<u64>()? / 1_024)
 }
