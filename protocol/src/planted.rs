@@ -17,17 +17,23 @@ pub enum Bug {
     ScopeLeaks,
     /// Renders a view that depends on the order of arrival.
     ViewByArrival,
+    /// Takes some ranges that differ to be the same.
+    BlindRanges,
+    /// Passes by a session that something new concerns.
+    PassedBy,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::AckBeforeCommit,
         Self::IgnoredAfter,
         Self::LastWriterByClock,
         Self::SkippedAck,
         Self::ScopeLeaks,
         Self::ViewByArrival,
+        Self::BlindRanges,
+        Self::PassedBy,
     ];
 }
 

@@ -397,7 +397,10 @@ impl Core {
         for (id, session) in &mut self.sessions {
             let passes = match &session.scope {
                 Scope::All => false,
-                Scope::Party(party) => !parties.contains(party) && session.pass(before, end),
+                Scope::Party(party) => {
+                    let concerns = parties.contains(party) && !planted::is(Bug::PassedBy);
+                    !concerns && session.pass(before, end)
+                }
             };
             if !passes {
                 concerned.push(*id);

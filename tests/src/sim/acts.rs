@@ -2,13 +2,14 @@
 
 use super::world::{DAWN, Event, Request, World};
 use crate::firm::with_evidence;
-use creel_protocol::core::io::{Act, Input, Order, Targets};
+use creel_protocol::core::io::{Act, Input, Order, Packed, Query, Targets};
 use creel_protocol::core::keys;
 use creel_protocol::edit::Edit;
 use creel_protocol::edit::action::{Action, Line, Measure, PlanFields, Record, Window};
 use creel_protocol::id::{DocumentId, EditId, Tap};
 use creel_protocol::roster::Role;
 use creel_protocol::store::Store as _;
+use creel_protocol::sync::Frame;
 use creel_protocol::sync::frame::FRAME_BYTES_MAX;
 
 /// Shipments in a run.
@@ -26,6 +27,8 @@ impl World {
         if self.rng.between(0, 999) < 3 {
             self.talk(at);
         } else if self.rng.percent(3) {
+            self.pack(at, &up);
+        } else if self.rng.percent(3) {
             // As after a silence.
             let sessions: Vec<_> = self.nodes[at].sessions.keys().copied().collect();
             if let Some(session) = self.rng.pick(&sessions).copied() {
@@ -39,6 +42,45 @@ impl World {
             }
             self.act(at, tap, act);
         }
+    }
+
+    /// Somebody takes a file for another device along.
+    fn pack(&mut self, at: usize, up: &[usize]) {
+        let Some(to) = self.rng.pick(up).copied().filter(|to| *to != at) else { return };
+        let key = self.nodes[to].key();
+        let member = self.nodes[at].core.as_ref().and_then(|core| core.roster().member(&key));
+        if let Some(name) = member.map(|member| member.name.clone()) {
+            let words = format!("{} packs for {name}", self.nodes[at].name);
+            self.note(&words);
+            let request = self.request(Request::Pack { to });
+            self.feed(at, Input::Ask { request, query: Query::Pack { peer: Some(name), after: None } });
+        }
+    }
+
+    /// The file is there, and some hours may have passed.
+    pub(super) fn packed(&mut self, at: usize, to: usize, packed: Packed) {
+        let peer = self.nodes[to].key();
+        packed.frames.iter().for_each(|frame| self.check_frame(at, peer, frame));
+        let after = self.rng.between(0, 5_000);
+        self.plan(after, Event::Carry { node: to, frames: packed.frames });
+    }
+
+    pub(super) fn unpack(&mut self, at: usize, frames: Vec<Frame>) {
+        if self.nodes[at].core.is_none() {
+            return;
+        }
+        let (mut entries, mut edits) = (Vec::new(), Vec::new());
+        for frame in frames {
+            match frame {
+                Frame::Roster(more) => entries.extend(more),
+                Frame::Edits(more) => edits.extend(more),
+                other => self.fail(format!("a pack holds {other:?}")),
+            }
+        }
+        let words = format!("{} unpacks {} edits", self.nodes[at].name, edits.len());
+        self.note(&words);
+        let request = self.request(Request::Unpack);
+        self.feed(at, Input::Unpack { request, entries, edits });
     }
 
     /// Somebody says more about a shipment than fits into a frame.

@@ -207,7 +207,7 @@ impl World {
     }
 
     /// Promise 1 and the scope: nothing is said before it is durable, and nobody is shown what is not theirs.
-    fn check_frame(&mut self, at: usize, peer: DeviceKey, frame: &Frame) {
+    pub(super) fn check_frame(&mut self, at: usize, peer: DeviceKey, frame: &Frame) {
         let name = self.nodes[at].name.clone();
         match frame {
             Frame::Edits(edits) => {
@@ -296,6 +296,12 @@ impl World {
             }
             (Request::Forged, Ok(_)) => self.fail("the hub admits a device with a forged proof".to_owned()),
             (Request::Forged, Err(_)) => {}
+            (Request::Pack { to }, Ok(Reply::Packed(packed))) => self.packed(at, to, packed),
+            (Request::Unpack, Ok(Reply::Unpacked(report))) => {
+                if report.refused > 0 {
+                    self.fail(format!("{} refuses what an honest peer packed: {:?}", self.nodes[at].name, report.why));
+                }
+            }
             (Request::Show, Ok(reply)) => drop(self.answers.insert(request, reply)),
             (asked, Err(why)) => self.fail(format!("{} refuses {asked:?}: {why}", self.nodes[at].name)),
             (asked, Ok(reply)) => self.fail(format!("{asked:?} was answered by {reply:?}")),

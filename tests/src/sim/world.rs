@@ -8,6 +8,7 @@ use creel_protocol::core::io::{Act, CommitId, RequestId, SessionId};
 use creel_protocol::core::{Core, Identity, found};
 use creel_protocol::id::{DeviceKey, DocumentId, EditId, OrganisationId, Tap};
 use creel_protocol::roster::Role;
+use creel_protocol::sync::Frame;
 use creel_protocol::workflow::{PRESETS, Workflow};
 use creel_storage::{Engine, MemoryEngine};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +45,8 @@ pub(super) enum Event {
     Restart { node: usize },
     /// A device wants to become a member.
     Join { node: usize },
+    /// A file arrives by hand.
+    Carry { node: usize, frames: Vec<Frame> },
     /// Somebody taps again.
     Again { node: usize, tap: Tap, act: Box<Act> },
 }
@@ -96,6 +99,8 @@ pub(super) enum Request {
     Redeem { newcomer: usize, secret: Vec<u8>, exporter: [u8; 32], lost: bool },
     Forged,
     Show,
+    Pack { to: usize },
+    Unpack,
 }
 
 /// An edit that some node has kept.
@@ -364,6 +369,7 @@ impl World {
             Event::Sync { node, life } if self.nodes[node].life == life => self.synced(node),
             Event::Idle { node, life } if self.nodes[node].life == life => self.idle(node),
             Event::Sync { .. } | Event::Idle { .. } => {}
+            Event::Carry { node, frames } => self.unpack(node, frames),
             Event::Leave { node, session } => self.hostile_leaves(node, session),
             Event::Restart { node } => self.start(node),
             Event::Join { node } => self.join(node),
