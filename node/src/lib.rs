@@ -11,6 +11,7 @@ mod error;
 mod folder;
 mod framing;
 mod http;
+mod lan;
 mod link;
 mod photo_link;
 mod photos;

@@ -2,6 +2,7 @@
 
 use crate::error::NodeError;
 use crate::folder::Folder;
+use crate::lan::Lan;
 use crate::link::{Contacts, Links, transport};
 use crate::photo_link::{PhotoPolicy, Wanted};
 use crate::road::{self, Road};
@@ -44,12 +45,14 @@ pub struct ServeOptions {
     /// Bytes that photos may take; those that are at the hub make room for others. By default no limit at the hub and 2 GB
     /// elsewhere.
     pub photo_quota: Option<u64>,
+    /// Whether to find other devices on the same network, and be found. Never on loopback.
+    pub lan: bool,
 }
 
 impl ServeOptions {
     /// Serves a data folder, all else by default.
     pub fn of(data: PathBuf) -> Self {
-        Self { data, quic: None, http: None, store: None, photos: None, photo_quota: None }
+        Self { data, quic: None, http: None, store: None, photos: None, photo_quota: None, lan: true }
     }
 }
 
@@ -128,7 +131,13 @@ pub async fn serve(
         let mut config = quinn::ClientConfig::new(Arc::new(tls::client(&identity.device, whom)?));
         config.transport_config(transport());
         tokio::spawn(road::watch_network(shell.clone()));
-        tokio::spawn(Road { links, endpoint: endpoint.clone(), config, tickets, hub: known.hub, addresses }.keep());
+        tokio::spawn(
+            Road { links: links.clone(), endpoint: endpoint.clone(), config, tickets, hub: known.hub, addresses }
+                .keep(),
+        );
+    }
+    if options.lan {
+        tokio::spawn(Lan { links: links.clone(), endpoint: endpoint.clone(), device: identity.device.clone() }.keep());
     }
     let web = tokio::spawn(http::serve(listener, api));
     started(&Running {

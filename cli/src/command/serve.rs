@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// Megabytes that photos may take; those the hub has make room for new ones [default: 2000, no limit on the hub]
     #[arg(long, value_name = "MB")]
     photo_quota: Option<u64>,
+    /// Do not look for other devices on the same network, nor tell them of this one
+    #[arg(long)]
+    no_lan: bool,
 }
 
 /// Which photos to fetch.
@@ -47,6 +50,7 @@ pub(crate) fn run(args: &Args, data: &Path, screen: &Screen) -> Result<ExitCode>
             Photos::OnDemand => PhotoPolicy::OnDemand,
         }),
         photo_quota: args.photo_quota.map(|megabytes| megabytes.saturating_mul(1_000_000)),
+        lan: !args.no_lan,
         ..ServeOptions::of(data.to_owned())
     };
     block_on(async {

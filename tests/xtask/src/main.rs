@@ -13,7 +13,8 @@ cargo xtask COMMAND
   test            everything CI runs: format, lints, tests, simulator, planted bugs, interop, a demo
   test --quick    format, lints and tests only
   picture         runs the demo and draws what it prints into docs/demo.svg
-  bench NAME      a bench whose figures stand in docs/benchmarks.md: durable, flight, ingest, scale
+  bench NAME      a bench whose figures stand in docs/benchmarks.md: drivers, durable, flight, ingest,
+                  photo, reconnect, scale, sync
 ";
 
 fn main() -> ExitCode {
@@ -154,10 +155,12 @@ fn bench(name: &str) -> Result<(), String> {
         "durable" => {
             steps.run(name, &mut cargo(&["run", "--release", "-p", "creel-storage", "--example", "durable_latency"]))
         }
-        "flight" | "ingest" | "scale" => {
+        "drivers" | "flight" | "ingest" | "photo" | "reconnect" | "scale" => {
             steps.run("release build", &mut cargo(&["build", "--release", "--workspace", "--bins"]))?;
             steps.run(name, Command::new(built("bench")).arg(name))
         }
-        _ => Err(format!("there is no bench “{name}”: durable, flight, ingest, scale")),
+        _ => {
+            Err(format!("there is no bench “{name}”: drivers, durable, flight, ingest, photo, reconnect, scale, sync"))
+        }
     }
 }

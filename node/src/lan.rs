@@ -1,0 +1,137 @@
+//! Devices of the same organisation on the same network, found by DNS-SD over multicast DNS (RFC 6763, RFC 6762).
+//!
+//! A driver at a shop's door reaches the shop's node with no internet. Each node tells which device it is and where it listens;
+//! that is a hint and no more: who answers must show that key in the handshake, and the core looks it up in the roster. Of two
+//! devices that find each other the one with the lower key dials.
+
+use crate::link::{self, CLOSE_REFUSED, Links, transport, truncated};
+use crate::tickets::Tickets;
+use crate::tls;
+use creel_protocol::id::{DeviceKey, OrganisationId};
+use ed25519_dalek::SigningKey;
+use mdns_sd::{ResolvedService, ServiceDaemon, ServiceEvent, ServiceInfo};
+use quinn::Endpoint;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+const SERVICE: &str = "_creel._udp.local.";
+/// How often devices that are there and have no connection are dialled.
+const AGAIN: Duration = Duration::from_secs(10);
+/// Devices remembered at once.
+const FOUND_MAX: usize = 256;
+
+/// The network that this device is on.
+#[derive(Debug)]
+pub(crate) struct Lan {
+    pub(crate) links: Links,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) device: SigningKey,
+}
+
+/// A device that was found.
+#[derive(Debug)]
+struct Found {
+    addresses: Vec<SocketAddr>,
+    config: quinn::ClientConfig,
+    dialling: Option<JoinHandle<()>>,
+}
+
+/// What tells devices of one organisation from others on the same network, without naming it.
+fn mark(organisation: &OrganisationId) -> String {
+    let mark = blake3::derive_key("creel/lan/1", &organisation.0);
+    data_encoding::HEXLOWER.encode(&mark[..8])
+}
+
+impl Lan {
+    /// Tells of this device and dials others, for as long as the node runs.
+    pub(crate) async fn keep(self) {
+        if let Err(error) = self.search().await {
+            tracing::info!("other devices on this network are not found by themselves: {error}");
+        }
+    }
+
+    async fn search(&self) -> Result<(), mdns_sd::Error> {
+        let Ok(address) = self.endpoint.local_addr() else { return Ok(()) };
+        if address.ip().is_loopback() {
+            return Ok(());
+        }
+        let daemon = ServiceDaemon::new()?;
+        let (own, mark) = (self.links.own, mark(&self.links.organisation));
+        let properties = [("key", own.to_string()), ("org", mark.clone())];
+        let name = own.to_string()[..16].to_owned();
+        let host = format!("creel-{name}.local.");
+        let service = ServiceInfo::new(SERVICE, &name, &host, "", address.port(), &properties[..])?;
+        daemon.register(service.enable_addr_auto())?;
+        let events = daemon.browse(SERVICE)?;
+        let mut found: HashMap<DeviceKey, Found> = HashMap::new();
+        let mut again = tokio::time::interval(AGAIN);
+        loop {
+            tokio::select! {
+                event = events.recv_async() => match event {
+                    Ok(ServiceEvent::ServiceResolved(service)) => self.resolved(&service, &mark, &mut found),
+                    Ok(ServiceEvent::ServiceRemoved(_, name)) => {
+                        found.retain(|key, _| !name.starts_with(&key.to_string()[..16]));
+                    }
+                    Ok(_) => continue,
+                    Err(_) => return Ok(()),
+                },
+                _ = again.tick() => {}
+            }
+            for (key, found) in &mut found {
+                self.dial(*key, found);
+            }
+        }
+    }
+
+    fn resolved(&self, service: &ResolvedService, mark: &str, found: &mut HashMap<DeviceKey, Found>) {
+        let Some(key) = service.get_property_val_str("key").and_then(|key| DeviceKey::parse(key).ok()) else { return };
+        // The other one dials, if it is not ourselves.
+        if service.get_property_val_str("org") != Some(mark) || key <= self.links.own {
+            return;
+        }
+        let port = service.get_port();
+        let addresses =
+            service.get_addresses_v4().into_iter().map(|address| SocketAddr::from((address, port))).collect();
+        if let Some(known) = found.get_mut(&key) {
+            known.addresses = addresses;
+        } else if found.len() < FOUND_MAX {
+            match tls::client(&self.device, tls::Whom::Member(key, Arc::new(Tickets::default()))) {
+                Ok(tls) => {
+                    let mut config = quinn::ClientConfig::new(Arc::new(tls));
+                    config.transport_config(transport());
+                    tracing::info!(device = %key.short(), "found another device on this network");
+                    found.insert(key, Found { addresses, config, dialling: None });
+                }
+                Err(error) => tracing::warn!("{error}"),
+            }
+        }
+    }
+
+    fn dial(&self, key: DeviceKey, found: &mut Found) {
+        let near = {
+            let contacts = self.links.contacts.lock().unwrap_or_else(PoisonError::into_inner);
+            contacts.get(&key).is_some_and(link::Contact::is_near)
+        };
+        if near || found.dialling.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        let (links, endpoint) = (self.links.clone(), self.endpoint.clone());
+        let (config, addresses) = (found.config.clone(), found.addresses.clone());
+        found.dialling = Some(tokio::spawn(async move {
+            for address in addresses {
+                match link::connect(&endpoint, &config, &address.to_string()).await {
+                    Ok(connection) => {
+                        let why = links.session(&connection, key, true, &AtomicU64::default()).await;
+                        connection.close(CLOSE_REFUSED, truncated(&why).as_bytes());
+                        return;
+                    }
+                    Err(why) => tracing::debug!(%address, "a device on this network does not answer: {why}"),
+                }
+            }
+        }));
+    }
+}
