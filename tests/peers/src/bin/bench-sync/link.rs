@@ -83,7 +83,7 @@ fn remove(name: &str) {
     if let Ok(pids) = ip(&["netns", "pids", name]) {
         let pids = pids.split_whitespace().filter_map(|pid| rustix::process::Pid::from_raw(pid.parse().ok()?));
         // One that has ended meanwhile is what is wanted.
-        pids.for_each(|pid| drop(rustix::process::kill_process(pid, rustix::process::Signal::KILL)));
+        pids.for_each(|pid| _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL));
     }
     // It may never have been made.
     drop(ip(&["netns", "del", name]));

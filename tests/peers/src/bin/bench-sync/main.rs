@@ -50,6 +50,9 @@ struct Arguments {
     /// Seconds a pair's first sync over a perfect link may take, where it is only made ready by that.
     #[arg(long, default_value_t = 600)]
     prepare_limit: u64,
+    /// Tell of each packet on standard error: milliseconds since the road was joined, way, bytes, payload.
+    #[arg(long)]
+    trace: bool,
     /// Minutes after which nothing new is begun.
     #[arg(long, default_value_t = 25)]
     minutes: u64,
@@ -103,6 +106,9 @@ fn main() -> Result<()> {
     arguments.documents.sort_unstable();
     interrupt::catch()?;
     let link = link::Link::open(1)?;
+    if arguments.trace {
+        link.road.trace();
+    }
     let place = Place { link: &link, creel: &arguments.creel, scripts: &arguments.scripts };
     let mut bench = Bench { arguments: &arguments, place: &place, began: Instant::now(), rows: Vec::new(), over: BTreeMap::new() };
     for documents in &arguments.documents {

@@ -68,6 +68,9 @@ const UP: usize = 0;
 const DOWN: usize = 1;
 
 struct State {
+    /// Whether each packet is told on standard error.
+    trace: bool,
+    joined_ns: u64,
     conditions: Conditions,
     cut: bool,
     chance: Chance,
@@ -86,6 +89,8 @@ pub(crate) struct Road {
 impl Road {
     pub(crate) fn open(driver: SyncDevice, hub: SyncDevice, seed: u64) -> Arc<Self> {
         let state = State {
+            trace: false,
+            joined_ns: now_ns(),
             conditions: Conditions::default(),
             cut: false,
             chance: Chance::new(seed),
@@ -123,7 +128,13 @@ impl Road {
         let mut state = self.lock();
         state.cut = false;
         state.counts = Counts { last_ns: now_ns(), ..Counts::default() };
-        state.counts.last_ns
+        state.joined_ns = state.counts.last_ns;
+        state.joined_ns
+    }
+
+    /// Tells of each packet on standard error from now on.
+    pub(crate) fn trace(&self) {
+        self.lock().trace = true;
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -181,6 +192,10 @@ impl Road {
 }
 
 impl State {
+    fn since_joined(&self, now: u64) -> f64 {
+        Duration::from_nanos(now.saturating_sub(self.joined_ns)).as_secs_f64() * 1_000.0
+    }
+
     fn put(&mut self, way: usize, packet: &[u8], payload: u64) {
         let length = packet.len() as u64;
         let now = now_ns();
@@ -193,6 +208,10 @@ impl State {
         sent.lost += u64::from(lost);
         if !self.cut {
             self.counts.seen(way, way == UP, payload);
+        }
+        if self.trace {
+            let what = if lost { "lost" } else { "" };
+            eprintln!("{:>10.1} ms {} {length} {payload} {what}", self.since_joined(now), ["up  ", "down"][way]);
         }
         if lost {
             return;
