@@ -1,5 +1,9 @@
 // automerge-repo as a peer: one Automerge document for each order, WebSocket adapters, files by its nodefs adapter.
-// Only the driver announces its documents; the hub gives access and does not announce. The disk is not synced.
+// The disk is not synced.
+//
+// Of the two only one announces at a time, or everything would be said twice. For the first sync it is the driver, which asks
+// for what it does not hold; later it is the hub: its first word is then one flight earlier, and a live edit takes one flight,
+// not three.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { Repo } from '@automerge/automerge-repo'
@@ -12,10 +16,11 @@ import { held, obey, orders, records, role, seen } from './lines.js'
 const NEVER_MS = 2 ** 30
 
 mkdirSync(role.folder, { recursive: true })
+let connections = 0
 const repo = new Repo({
   peerId: role.side,
   storage: new NodeFSStorageAdapter(role.folder),
-  shareConfig: { announce: async () => role.side === 'driver', access: async () => true },
+  shareConfig: { announce: async () => (connections > 1) === (role.side === 'hub'), access: async () => true },
 })
 const handles = []
 let adapter
@@ -32,6 +37,7 @@ await obey({
   serve() {
     const [host, port] = role.hub.split(':')
     const server = new WebSocketServer({ host, port: Number(port) })
+    server.on('connection', () => (connections += 1))
     repo.networkSubsystem.addNetworkAdapter(new WebSocketServerAdapter(server, NEVER_MS))
     return new Promise((done) => server.once('listening', done))
   },
@@ -41,6 +47,7 @@ await obey({
     writeFileSync(role.shared, JSON.stringify(handles.map((handle) => handle.url)))
   },
   async connect() {
+    connections += 1
     const peer = found()
     adapter = new WebSocketClientAdapter(`ws://${role.hub}`, NEVER_MS)
     repo.networkSubsystem.addNetworkAdapter(adapter)

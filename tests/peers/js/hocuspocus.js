@@ -70,6 +70,8 @@ await obey({
       maxUnauthenticatedQueueSize: MANY,
       maxUnauthenticatedQueueMessages: MANY,
       timeout: MANY,
+      // Batched broadcasts would send each document that is loaded to the very driver that opens it.
+      flushDelay: false,
       extensions: [
         new Database({
           fetch: ({ documentName }) => readFile(file(documentName)).catch(() => null),

@@ -1,7 +1,7 @@
 //! samod as a peer of the bench: one Automerge document for each order, files on disk, length-framed TCP.
 //!
-//! Only the driver announces its documents: a hub that announced as well would say everything twice. samod writes its files
-//! without syncing the disk.
+//! Of the two only one announces at a time, or everything would be said twice. For the first sync it is the driver, which asks
+//! for what it does not hold; later it is the hub, whose first word is then one flight earlier. samod does not sync the disk.
 
 use anyhow::{Context, Result, bail};
 use automerge::transaction::Transactable;
@@ -50,21 +50,29 @@ struct Peer {
     repo: Repo,
     documents: BTreeMap<u32, DocHandle>,
     dialer: Option<DialerHandle<<TcpDialer as samod::Dialer>::Error>>,
-    held: Arc<AtomicU32>,
+    /// Connections so far.
+    connections: Arc<AtomicU32>,
+    /// Documents that came so far, and how many are awaited.
+    held: u32,
     asked: u32,
 }
 
 impl Peer {
     async fn open(role: Role) -> Result<Self> {
         std::fs::create_dir_all(&role.folder)?;
-        let share = ShareConfig::read_write().with_announce(role.side == "driver");
+        let (connections, asks) = (Arc::new(AtomicU32::new(0)), role.side == "driver");
+        let counted = Arc::clone(&connections);
+        let share = move |_: DocumentId, _: PeerId| {
+            let first = counted.load(Ordering::Relaxed) <= 1;
+            stream::iter([ShareConfig::read_write().with_announce(first == asks)])
+        };
         let repo = Repo::build_tokio()
             .with_peer_id(PeerId::from(role.side.as_str()))
             .with_storage(TokioFilesystemStorage::new(&role.folder))
             .with_share_policy(share)
             .load()
             .await;
-        Ok(Self { role, repo, documents: BTreeMap::new(), dialer: None, held: Arc::default(), asked: 0 })
+        Ok(Self { role, repo, documents: BTreeMap::new(), dialer: None, connections, held: 0, asked: 0 })
     }
 
     async fn act(&mut self, command: Command) -> Result<()> {
@@ -90,9 +98,11 @@ impl Peer {
 
     async fn serve(&self) -> Result<()> {
         let listener = tokio::net::TcpListener::bind(self.role.hub).await?;
+        let connections = Arc::clone(&self.connections);
         let acceptor = self.repo.make_acceptor(url::Url::parse(&format!("tcp://{}", self.role.hub))?)?;
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
+                connections.fetch_add(1, Ordering::Relaxed);
                 let accepted = socket.set_nodelay(true).map(|()| acceptor.accept_tokio_io(socket));
                 if !matches!(accepted, Ok(Ok(_))) {
                     eprintln!("a connection could not be taken");
@@ -114,10 +124,15 @@ impl Peer {
 
     async fn connect(&mut self) -> Result<()> {
         let dialer = TcpDialer::new_host_port(self.role.hub.ip().to_string(), self.role.hub.port());
-        self.dialer = Some(self.repo.dial(BackoffConfig::default(), Arc::new(dialer))?);
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        let dialer = self.repo.dial(BackoffConfig::default(), Arc::new(dialer))?;
+        let established = dialer.established();
+        self.dialer = Some(dialer);
         if !self.documents.is_empty() {
             return Ok(());
         }
+        // What is asked for while no peer is known yet is taken for unavailable.
+        established.await.map_err(|_| anyhow::anyhow!("the hub can't be reached"))?;
         let ids: Vec<String> = serde_json::from_slice(&std::fs::read(&self.role.shared)?)?;
         let repo = self.repo.clone();
         let finds = stream::iter((0_u32..).zip(ids)).map(|(index, id)| {
@@ -132,7 +147,8 @@ impl Peer {
         while let Some(found) = finds.next().await {
             let (index, handle) = found?;
             self.keep(index, handle);
-            if self.held.fetch_add(1, Ordering::Relaxed) + 1 == self.asked {
+            self.held += 1;
+            if self.held == self.asked {
                 say(&Said::Held { held: self.asked, at: now_ns() });
             }
         }
