@@ -42,9 +42,11 @@ impl Link {
         remove_left_over();
         let [hub, driver] = SIDES.map(|(side, _)| Namespace { name: format!("{PREFIX}{}-{side}", std::process::id()) });
         for namespace in [&hub, &driver] {
-            ip(&["netns", "add", &namespace.name]).context("no network namespace could be made (is iproute2 there?)")?;
+            ip(&["netns", "add", &namespace.name])
+                .context("no network namespace could be made (is iproute2 there?)")?;
         }
-        let [hub_device, driver_device] = [(&hub, SIDES[0].1), (&driver, SIDES[1].1)].map(|(namespace, address)| namespace.device(address));
+        let [hub_device, driver_device] =
+            [(&hub, SIDES[0].1), (&driver, SIDES[1].1)].map(|(namespace, address)| namespace.device(address));
         let road = Road::open(driver_device?, hub_device?, seed);
         Ok(Self { hub, driver, road })
     }
@@ -101,7 +103,8 @@ fn remove_left_over() {
 }
 
 fn ip(arguments: &[&str]) -> Result<String> {
-    let output = Command::new("ip").args(arguments).stdin(Stdio::null()).output().context("`ip` could not be started")?;
+    let output =
+        Command::new("ip").args(arguments).stdin(Stdio::null()).output().context("`ip` could not be started")?;
     if !output.status.success() {
         bail!("ip {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
     }

@@ -20,8 +20,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use system::System;
-use table::{Outcome, Row};
-use workload::{LIMIT, Overtime, Pair, Place, Workload};
+use table::{Case, Outcome, Row};
+use workload::{LIMIT, Overtime, Pair, Place, Seen, Workload};
 
 /// Compares creel with other sync systems over one and the same bad road.
 #[derive(Debug, Parser)]
@@ -41,7 +41,7 @@ struct Arguments {
     documents: Vec<u32>,
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Network::Ms100])]
     networks: Vec<Network>,
-    /// How often each workload is run on a pair; each run is a row of the JSON, and the table shows the median by time.
+    /// How often each workload is run on a pair. Each run is a row of the JSON; the table shows the median by time.
     #[arg(long, default_value_t = 1)]
     rounds: u32,
     /// Write everything seen to this file.
@@ -101,7 +101,12 @@ fn main() -> Result<()> {
     arguments.creel = arguments.creel.canonicalize().context("--creel names no program")?;
     if arguments.systems.iter().any(|system| !matches!(system, System::Creel | System::Samod)) {
         let modules = arguments.scripts.join("node_modules");
-        ensure!(modules.exists(), "{} is not there: run `npm ci` in {}", modules.display(), arguments.scripts.display());
+        ensure!(
+            modules.exists(),
+            "{} is not there: run `npm ci` in {}",
+            modules.display(),
+            arguments.scripts.display()
+        );
     }
     arguments.documents.sort_unstable();
     interrupt::catch()?;
@@ -110,7 +115,8 @@ fn main() -> Result<()> {
         link.road.trace();
     }
     let place = Place { link: &link, creel: &arguments.creel, scripts: &arguments.scripts };
-    let mut bench = Bench { arguments: &arguments, place: &place, began: Instant::now(), rows: Vec::new(), over: BTreeMap::new() };
+    let mut bench =
+        Bench { arguments: &arguments, place: &place, began: Instant::now(), rows: Vec::new(), over: BTreeMap::new() };
     for documents in &arguments.documents {
         for system in &arguments.systems {
             bench.system(*system, *documents);
@@ -133,23 +139,36 @@ struct Bench<'a> {
     place: &'a Place<'a>,
     began: Instant,
     rows: Vec<Row>,
-    /// Where a system took too long, with how many documents; with more it is not tried. No workload: it was not made ready.
-    over: BTreeMap<(System, Option<(Workload, Network)>), u32>,
+    /// What took a system too long, with how many documents; with more it is not tried.
+    over: BTreeMap<(System, Step), u32>,
 }
+
+/// What may take too long: to be made ready for a workload, or a workload on a road.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Ready,
+    Run(Workload, Network),
+}
+
+/// It could not be made ready for the workload within the limit.
+#[derive(Debug, thiserror::Error)]
+#[error("its first sync over a perfect road took longer than --prepare-limit")]
+struct Unready;
 
 impl<'a> Bench<'a> {
     /// All that is asked of one system with so many documents.
     fn system(&mut self, system: System, documents: u32) {
         let mut pair = None;
-        for workload in &self.arguments.workloads {
-            for network in &self.arguments.networks {
+        for workload in self.arguments.workloads.iter().copied() {
+            for network in self.arguments.networks.iter().copied() {
                 for _ in 0..self.arguments.rounds {
-                    let outcome = self.outcome(&mut pair, system, documents, *workload, *network);
+                    let case = Case { system, workload, documents, network };
+                    let outcome = self.outcome(&mut pair, case);
                     if !matches!(outcome, Outcome::Seen(_)) {
                         // Whatever state it is in, it is not what the next workload begins with.
                         pair = None;
                     }
-                    let row = Row { system, workload: *workload, documents, network: *network, outcome };
+                    let row = Row { case, outcome };
                     eprintln!("{row}");
                     self.rows.push(row);
                 }
@@ -157,69 +176,57 @@ impl<'a> Bench<'a> {
         }
     }
 
-    fn outcome(
-        &mut self,
-        pair: &mut Option<Pair<'a>>,
-        system: System,
-        documents: u32,
-        workload: Workload,
-        network: Network,
-    ) -> Outcome {
+    fn outcome(&mut self, pair: &mut Option<Pair<'a>>, case: Case) -> Outcome {
         let minutes = Duration::from_secs(60 * self.arguments.minutes);
         if interrupt::is_asked() || self.began.elapsed() > minutes {
             return Outcome::Left("the bench's time was over".to_owned());
         }
-        for over in [None, Some((workload, network))] {
-            if let Some(fewer) = self.over.get(&(system, over)) {
+        let step = Step::Run(case.workload, case.network);
+        for step in [Step::Ready, step] {
+            if let Some(fewer) = self.over.get(&(case.system, step)) {
                 return Outcome::Left(format!("it took too long with {fewer}"));
             }
         }
-        let mut step = Some((workload, network));
-        let seen = self.run(pair, system, documents, workload, network, &mut step);
-        seen.map_or_else(
-            |error| {
-                if !error.is::<Overtime>() {
-                    return Outcome::Failed(format!("{error:#}"));
+        match self.run(pair, case) {
+            Ok(seen) => Outcome::Seen(Box::new(seen)),
+            Err(error) if error.is::<Overtime>() => {
+                self.over.insert((case.system, step), case.documents);
+                Outcome::Over
+            }
+            Err(error) => {
+                if error.is::<Unready>() {
+                    self.over.insert((case.system, Step::Ready), case.documents);
                 }
-                self.over.insert((system, step), documents);
-                if step.is_some() { Outcome::Over } else { Outcome::Left("it could not be made ready in time".to_owned()) }
-            },
-            |seen| Outcome::Seen(Box::new(seen)),
-        )
+                Outcome::Failed(format!("{error:#}"))
+            }
+        }
     }
 
-    fn run(
-        &self,
-        pair: &mut Option<Pair<'a>>,
-        system: System,
-        documents: u32,
-        workload: Workload,
-        network: Network,
-        step: &mut Option<(Workload, Network)>,
-    ) -> Result<workload::Seen> {
-        let on = network.conditions();
-        if workload == Workload::First {
+    fn run(&self, pair: &mut Option<Pair<'a>>, case: Case) -> Result<Seen> {
+        let on = case.network.conditions();
+        if case.workload == Workload::First {
             // One at a time: the old pair ends before the new one begins.
             *pair = None;
-            let (fresh, seen) = Pair::first(self.place, system, documents, on, LIMIT)?;
+            let (fresh, seen) = Pair::first(self.place, case.system, case.documents, on, LIMIT)?;
             *pair = Some(fresh);
             return Ok(seen);
         }
-        let ready = match pair {
-            Some(ready) => ready,
-            None => {
-                let asked = step.take();
-                let limit = Duration::from_secs(self.arguments.prepare_limit);
-                let (fresh, _) = Pair::first(self.place, system, documents, Conditions::default(), limit)?;
-                *step = asked;
-                pair.insert(fresh)
-            }
-        };
-        match workload {
+        let ready = if let Some(ready) = pair { ready } else { pair.insert(self.ready(case)?) };
+        match case.workload {
+            Workload::First => unreachable!("it has returned above"),
             Workload::Reconnect => ready.reconnect(on),
             Workload::Unchanged => ready.unchanged(on),
             Workload::Live => ready.live(on),
-            Workload::First => unreachable!("it has returned above"),
+        }
+    }
+
+    /// A pair that has synced over a perfect road.
+    fn ready(&self, case: Case) -> Result<Pair<'a>> {
+        let limit = Duration::from_secs(self.arguments.prepare_limit);
+        match Pair::first(self.place, case.system, case.documents, Conditions::default(), limit) {
+            Ok((pair, _)) => Ok(pair),
+            Err(error) if error.is::<Overtime>() => Err(Unready.into()),
+            Err(error) => Err(error),
         }
     }
 }

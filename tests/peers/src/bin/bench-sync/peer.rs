@@ -1,7 +1,8 @@
 //! A peer: a process in a namespace that is told what to do by lines of JSON, and tells what it sees.
 
 use crate::link::Namespace;
-use anyhow::{Context, Result, bail};
+use crate::workload::Overtime;
+use anyhow::{Context, Result, bail, ensure};
 use creel_peers::lines::{Command, Said};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -86,12 +87,10 @@ impl Peer {
     pub(crate) fn done(&mut self, limit: Duration) -> Result<u64> {
         let until = Instant::now() + limit;
         loop {
-            match self.hear(until.saturating_duration_since(Instant::now()))? {
-                Some(Said::Did { at, .. }) => return Ok(at),
-                Some(_) => {}
-                None if Instant::now() >= until => return Err(crate::workload::Overtime.into()),
-                None => {}
+            if let Some(Said::Did { at, .. }) = self.hear(LOOK)? {
+                return Ok(at);
             }
+            ensure!(Instant::now() < until, Overtime);
         }
     }
 

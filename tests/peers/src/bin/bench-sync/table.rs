@@ -6,13 +6,20 @@ use crate::workload::{Seen, Workload};
 use serde::Serialize;
 use std::fmt;
 
-/// One run of one workload.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Row {
+/// What is run: a workload of a system, with so many documents, over a road.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Case {
     pub(crate) system: System,
     pub(crate) workload: Workload,
     pub(crate) documents: u32,
     pub(crate) network: Network,
+}
+
+/// One run.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Row {
+    #[serde(flatten)]
+    pub(crate) case: Case,
     pub(crate) outcome: Outcome,
 }
 
@@ -34,14 +41,14 @@ impl Row {
     }
 
     fn block(&self) -> (Workload, u32, Network) {
-        (self.workload, self.documents, self.network)
+        (self.case.workload, self.case.documents, self.case.network)
     }
 }
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = |time: Option<f64>| time.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"));
-        let name = self.system.name();
+        let name = self.case.system.name();
         match &self.outcome {
             Outcome::Over => write!(f, "{name:15} > 180 s"),
             Outcome::Failed(why) => write!(f, "{name:15} failed: {why}"),
@@ -81,15 +88,31 @@ pub(crate) fn print(rows: &[Row]) {
         println!("\n{workload:?}, {documents} documents, {network:?}");
         println!(
             "{:15} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>6} {:>6} {:>6} {:>7} {:>7} {:>6} {:>6}   creel / it: first, converged, payload",
-            "", "first ms", "conv. ms", "quiet ms", "up B", "down B", "IP B", "up pk", "dn pk", "flight", "hub ms", "drv ms", "hub MB", "drv MB",
+            "",
+            "first ms",
+            "conv. ms",
+            "quiet ms",
+            "up B",
+            "down B",
+            "IP B",
+            "up pk",
+            "dn pk",
+            "flight",
+            "hub ms",
+            "drv ms",
+            "hub MB",
+            "drv MB",
         );
-        let mut systems: Vec<_> = rows.iter().map(|row| row.system).collect();
+        let mut systems: Vec<_> = rows.iter().map(|row| row.case.system).collect();
         systems.sort_unstable();
         systems.dedup();
         let creel = median(&rows, System::Creel);
         for system in systems {
             if let Some(row) = median(&rows, system) {
-                println!("{row}{}", creel.filter(|_| system != System::Creel).map(|creel| ratios(creel, row)).unwrap_or_default());
+                println!(
+                    "{row}{}",
+                    creel.filter(|_| system != System::Creel).map(|creel| ratios(creel, row)).unwrap_or_default()
+                );
             }
         }
     }
@@ -97,8 +120,10 @@ pub(crate) fn print(rows: &[Row]) {
 
 /// Of several runs the middle one, by the time that matters; one that was not seen comes last.
 fn median<'a>(rows: &[&'a Row], system: System) -> Option<&'a Row> {
-    let mut rows: Vec<&Row> = rows.iter().copied().filter(|row| row.system == system).collect();
-    let time = |row: &Row| row.seen().map_or(f64::INFINITY, |seen| seen.first_ms.or(seen.converged_ms).unwrap_or(seen.quiet_ms));
+    let mut rows: Vec<&Row> = rows.iter().copied().filter(|row| row.case.system == system).collect();
+    let time = |row: &Row| {
+        row.seen().map_or(f64::INFINITY, |seen| seen.first_ms.or(seen.converged_ms).unwrap_or(seen.quiet_ms))
+    };
     rows.sort_by(|one, other| time(one).total_cmp(&time(other)));
     rows.get(rows.len().saturating_sub(1) / 2).copied()
 }

@@ -93,7 +93,13 @@ pub(crate) struct Place<'a> {
 
 impl<'a> Pair<'a> {
     /// Starts both, and syncs all documents for the first time under these conditions.
-    pub(crate) fn first(place: &Place<'a>, system: System, documents: u32, on: Conditions, limit: Duration) -> Result<(Self, Seen)> {
+    pub(crate) fn first(
+        place: &Place<'a>,
+        system: System,
+        documents: u32,
+        on: Conditions,
+        limit: Duration,
+    ) -> Result<(Self, Seen)> {
         let folder = tempfile::Builder::new().prefix("creel-bench-").tempdir()?;
         orders::write(&folder.path().join("orders.jsonl"), documents, SEED)?;
         let program = system.program(place.scripts)?;

@@ -25,11 +25,10 @@ const AT_ONCE: usize = 512;
 async fn main() -> Result<()> {
     let role = Role::parse();
     say(&Said::Hello { pid: std::process::id() });
-    let peer = Peer::open(role).await?;
+    let mut peer = Peer::open(role).await?;
     let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
     // Standard input is read by a thread: what it waits for must not hold up the repository.
     std::thread::spawn(move || commands().try_for_each(|command| sender.send(command).map_err(drop)));
-    let mut peer = peer;
     while let Some(command) = told.recv().await {
         let (did, command) = command?;
         if matches!(command, Command::Stop) {
@@ -139,7 +138,8 @@ impl Peer {
             let repo = repo.clone();
             async move {
                 let id: DocumentId = id.parse().ok().with_context(|| format!("“{id}” is no id"))?;
-                let found = repo.find(id).await?.with_context(|| format!("{} is not to be found", orders::number(index)))?;
+                let found =
+                    repo.find(id).await?.with_context(|| format!("{} is not to be found", orders::number(index)))?;
                 anyhow::Ok((index, found))
             }
         });
@@ -192,7 +192,11 @@ fn as_automerge(order: &Order) -> Result<Automerge> {
 }
 
 /// Puts the fields of a JSON object into a map.
-fn put_all(change: &mut automerge::transaction::Transaction<'_>, map: &automerge::ObjId, json: &serde_json::Value) -> Result<()> {
+fn put_all(
+    change: &mut automerge::transaction::Transaction<'_>,
+    map: &automerge::ObjId,
+    json: &serde_json::Value,
+) -> Result<()> {
     for (key, value) in json.as_object().into_iter().flatten() {
         match value {
             serde_json::Value::String(text) => change.put(map, key, text.as_str())?,
@@ -200,12 +204,11 @@ fn put_all(change: &mut automerge::transaction::Transaction<'_>, map: &automerge
             serde_json::Value::Array(items) => {
                 let list = change.put_object(map, key, ObjType::List)?;
                 for (at, item) in items.iter().enumerate() {
-                    match item.as_i64() {
-                        Some(number) => change.insert(&list, at, number)?,
-                        None => {
-                            let inner = change.insert_object(&list, at, ObjType::Map)?;
-                            put_all(change, &inner, item)?;
-                        }
+                    if let Some(number) = item.as_i64() {
+                        change.insert(&list, at, number)?;
+                    } else {
+                        let inner = change.insert_object(&list, at, ObjType::Map)?;
+                        put_all(change, &inner, item)?;
                     }
                 }
             }
@@ -218,8 +221,8 @@ fn put_all(change: &mut automerge::transaction::Transaction<'_>, map: &automerge
 fn record(document: &mut Automerge, step: &str) -> Result<()> {
     let mut change = document.transaction();
     let (_, list) = change.get(ROOT, "records")?.context("an order has records")?;
-    let last = change.length(&list);
-    let record = change.insert_object(&list, last, ObjType::Map)?;
+    let end = change.length(&list);
+    let record = change.insert_object(&list, end, ObjType::Map)?;
     change.put(&record, "step", step)?;
     change.put(&record, "time", i64::try_from(now_ns() / 1_000_000)?)?;
     change.put(&record, "note", NOTE)?;
