@@ -17,7 +17,7 @@ const QUEUE_NS_MAX: u64 = 2_000_000_000;
 const MILLISECOND_NS: u64 = 1_000_000;
 
 /// What both ways are like.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Conditions {
     /// How long each packet takes, in milliseconds.
     pub(crate) delay_ms: u64,

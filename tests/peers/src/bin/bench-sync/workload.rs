@@ -78,6 +78,8 @@ pub(crate) struct Pair<'a> {
     documents: u32,
     /// Records each document has by now.
     records: Vec<u32>,
+    /// The road on which they were connected last.
+    road: Conditions,
     /// Documents that were chosen for edits so far.
     chosen: u32,
     // Dropped last: the peers write there until they end.
@@ -113,7 +115,16 @@ impl<'a> Pair<'a> {
         hub.order(&Command::Serve, LIMIT)?;
         driver.order(&Command::Meet, LIMIT)?;
         let records = vec![0; usize::try_from(documents)?];
-        let mut pair = Self { link: place.link, hub, driver, documents, records, chosen: 0, _folder: folder };
+        let mut pair = Self {
+            link: place.link,
+            hub,
+            driver,
+            documents,
+            records,
+            road: Conditions::default(),
+            chosen: 0,
+            _folder: folder,
+        };
         pair.part()?;
         pair.hub.order(&Command::Load, LOAD_LIMIT)?;
         pair.driver.order(&Command::Held { count: documents }, LIMIT)?;
@@ -132,6 +143,7 @@ impl<'a> Pair<'a> {
 
     /// Edits at both sides while there is no road; then there is one again.
     pub(crate) fn reconnect(&mut self, on: Conditions) -> Result<Seen> {
+        self.get_used_to(on)?;
         self.part()?;
         let (at_driver, at_hub) = (self.choose(EDITED), self.choose(EDITED));
         self.watch(&at_driver, &at_hub)?;
@@ -158,6 +170,7 @@ impl<'a> Pair<'a> {
 
     /// Nothing happens while there is no road.
     pub(crate) fn unchanged(&mut self, on: Conditions) -> Result<Seen> {
+        self.get_used_to(on)?;
         self.part()?;
         self.settle(Conditions::default())?;
         let began = self.join(on)?;
@@ -171,11 +184,9 @@ impl<'a> Pair<'a> {
 
     /// One edit after the other at a driver that is connected and quiet.
     pub(crate) fn live(&mut self, on: Conditions) -> Result<Seen> {
-        self.part()?;
+        self.get_used_to(on)?;
         let documents = self.choose(LIVE);
         self.watch(&documents, &[])?;
-        self.join(on)?;
-        self.settle(on)?;
         let began = self.begin()?;
         let mut took = Vec::new();
         for document in documents {
@@ -198,10 +209,19 @@ impl<'a> Pair<'a> {
         Ok(seen)
     }
 
+    /// Has them connected on this road for a while: what a system or the kernel remembers of a road is remembered of this one.
+    fn get_used_to(&mut self, on: Conditions) -> Result<()> {
+        if self.road != on {
+            self.part()?;
+            self.join(on)?;
+            self.settle(on)?;
+        }
+        Ok(())
+    }
+
     /// Takes leave, where a system does that, and cuts the road.
     fn part(&mut self) -> Result<()> {
-        self.link.road.set(Conditions::default());
-        self.settle(Conditions::default())?;
+        self.settle(self.road)?;
         self.driver.order(&Command::Disconnect, LIMIT)?;
         std::thread::sleep(SAMPLE);
         self.link.road.cut();
@@ -217,6 +237,7 @@ impl<'a> Pair<'a> {
     /// The road is there from now on, and the driver is told so.
     fn join(&mut self, on: Conditions) -> Result<Began> {
         self.link.road.set(on);
+        self.road = on;
         let began = self.begin()?;
         self.driver.tell(&Command::Connect)?;
         Ok(began)
