@@ -10,7 +10,7 @@ import { Repo } from '@automerge/automerge-repo'
 import { WebSocketClientAdapter, WebSocketServerAdapter } from '@automerge/automerge-repo-network-websocket'
 import { NodeFSStorageAdapter } from '@automerge/automerge-repo-storage-nodefs'
 import { WebSocketServer } from 'ws'
-import { held, obey, orders, records, role, seen } from './lines.js'
+import { COMPRESSED, held, obey, orders, records, role, seen } from './lines.js'
 
 // The bench tells when to connect; a keep-alive would only break its silence.
 const NEVER_MS = 2 ** 30
@@ -36,7 +36,7 @@ const found = () => new Promise((done) => repo.networkSubsystem.once('peer', don
 await obey({
   serve() {
     const [host, port] = role.hub.split(':')
-    const server = new WebSocketServer({ host, port: Number(port) })
+    const server = new WebSocketServer({ host, port: Number(port), perMessageDeflate: COMPRESSED })
     server.on('connection', () => (connections += 1))
     repo.networkSubsystem.addNetworkAdapter(new WebSocketServerAdapter(server, NEVER_MS))
     return new Promise((done) => server.once('listening', done))

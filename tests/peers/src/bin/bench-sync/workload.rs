@@ -28,6 +28,8 @@ const LIVE: u32 = 10;
 const SILENCE: Duration = Duration::from_millis(1_500);
 /// How long a pair may take to fall silent after it has converged; what it still says then is left out.
 const SETTLE_LIMIT: Duration = Duration::from_secs(90);
+/// What closing a connection takes on a perfect road.
+const LEAVE: Duration = Duration::from_millis(300);
 /// How often processor time is looked at, and how much of it in that time is work: below it are timers.
 const SAMPLE: Duration = Duration::from_millis(200);
 const WORK_MS: u64 = 40;
@@ -172,7 +174,6 @@ impl<'a> Pair<'a> {
     pub(crate) fn unchanged(&mut self, on: Conditions) -> Result<Seen> {
         self.get_used_to(on)?;
         self.part()?;
-        self.settle(Conditions::default())?;
         let began = self.join(on)?;
         let spoke = |pair: &mut Self| {
             let ways = pair.link.road.counts().ways;
@@ -219,12 +220,15 @@ impl<'a> Pair<'a> {
         Ok(())
     }
 
-    /// Takes leave, where a system does that, and cuts the road.
+    /// Takes leave over a perfect road, where a system does that, cuts it, and lets both sides come to rest: a hub that unloads
+    /// thousands of documents, or holds half a connection, is not what is measured.
     fn part(&mut self) -> Result<()> {
         self.settle(self.road)?;
+        self.link.road.set(Conditions::default());
         self.driver.order(&Command::Disconnect, LIMIT)?;
-        std::thread::sleep(SAMPLE);
+        std::thread::sleep(LEAVE);
         self.link.road.cut();
+        self.settle(Conditions::default())?;
         Ok(())
     }
 
