@@ -169,7 +169,7 @@ impl<'a> Bench<'a> {
                         pair = None;
                     }
                     let row = Row { case, outcome };
-                    eprintln!("{row}");
+                    eprintln!("{workload:?} {documents} {network:?}: {row}");
                     self.rows.push(row);
                 }
             }
@@ -179,7 +179,7 @@ impl<'a> Bench<'a> {
     fn outcome(&mut self, pair: &mut Option<Pair<'a>>, case: Case) -> Outcome {
         let minutes = Duration::from_secs(60 * self.arguments.minutes);
         if interrupt::is_asked() || self.began.elapsed() > minutes {
-            return Outcome::Left("the bench's time was over".to_owned());
+            return Outcome::Left("the bench was to end".to_owned());
         }
         let step = Step::Run(case.workload, case.network);
         for step in [Step::Ready, step] {
