@@ -9,7 +9,7 @@ import { HocuspocusProvider, HocuspocusProviderWebsocket } from '@hocuspocus/pro
 import { Server } from '@hocuspocus/server'
 import { WebSocket } from 'ws'
 import * as Y from 'yjs'
-import { COMPRESSED, held, obey, orders, records, role, seen } from './lines.js'
+import { held, obey, orders, records, role, seen } from './lines.js'
 
 const MANY = 2 ** 30
 
@@ -65,7 +65,6 @@ await obey({
       port: Number(port),
       quiet: true,
       stopOnSignals: false,
-      websocketOptions: { perMessageDeflate: COMPRESSED },
       // A driver opens all of its documents at once.
       maxPendingDocuments: MANY,
       maxUnauthenticatedQueueSize: MANY,

@@ -16,9 +16,6 @@ const parsed = parseArgs({
 /// Which side this peer is, and where its things lie.
 export const role = { side: parsed.positionals[0], ...parsed.values }
 
-/// Compression of a hub's WebSocket, small messages as well. It is off by default, and halves the bytes.
-export const COMPRESSED = { threshold: 0 }
-
 /// Nanoseconds of the machine's monotonic clock. A number holds them for a hundred days after the machine's start.
 const now = () => Number(process.hrtime.bigint())
 
