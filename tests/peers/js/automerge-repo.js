@@ -14,8 +14,6 @@ import { held, obey, orders, records, role, seen } from './lines.js'
 
 // The bench tells when to connect; a keep-alive would only break its silence.
 const NEVER_MS = 2 ** 30
-// Small messages as well: it is off by default, halves the bytes, and is not seen in the time.
-const COMPRESSED = { threshold: 0 }
 
 mkdirSync(role.folder, { recursive: true })
 let connections = 0
@@ -38,7 +36,7 @@ const found = () => new Promise((done) => repo.networkSubsystem.once('peer', don
 await obey({
   serve() {
     const [host, port] = role.hub.split(':')
-    const server = new WebSocketServer({ host, port: Number(port), perMessageDeflate: COMPRESSED })
+    const server = new WebSocketServer({ host, port: Number(port) })
     server.on('connection', () => (connections += 1))
     repo.networkSubsystem.addNetworkAdapter(new WebSocketServerAdapter(server, NEVER_MS))
     return new Promise((done) => server.once('listening', done))
