@@ -3,8 +3,6 @@
 //! Of the two only one announces at a time, or everything would be said twice. For the first sync it is the driver, which asks
 //! for what it does not hold; later it is the hub, whose first word is then one flight earlier. samod does not sync the disk.
 
-mod road;
-
 use anyhow::{Context, Result, bail};
 use automerge::transaction::Transactable;
 use automerge::{Automerge, ObjType, ROOT, ReadDoc};
@@ -13,11 +11,10 @@ use creel_peers::clock::now_ns;
 use creel_peers::lines::{Command, Role, Said, commands, say};
 use creel_peers::orders::{self, NOTE, Order, STEPS};
 use futures::{StreamExt, stream};
-use road::Road;
 use samod::storage::TokioFilesystemStorage;
+use samod::tokio_io::TcpDialer;
 use samod::{BackoffConfig, DialerHandle, DocHandle, DocumentId, PeerId, Repo, ShareConfig};
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -51,7 +48,7 @@ struct Peer {
     role: Role,
     repo: Repo,
     documents: BTreeMap<u32, DocHandle>,
-    dialer: Option<DialerHandle<Infallible>>,
+    dialer: Option<DialerHandle<<TcpDialer as samod::Dialer>::Error>>,
     /// Connections so far.
     connections: Arc<AtomicU32>,
     /// Documents that came so far, and how many are awaited.
@@ -98,14 +95,10 @@ impl Peer {
         }
     }
 
-    fn url(&self) -> Result<url::Url> {
-        Ok(url::Url::parse(&format!("tcp://{}", self.role.hub))?)
-    }
-
     async fn serve(&self) -> Result<()> {
         let listener = tokio::net::TcpListener::bind(self.role.hub).await?;
         let connections = Arc::clone(&self.connections);
-        let acceptor = self.repo.make_acceptor(self.url()?)?;
+        let acceptor = self.repo.make_acceptor(url::Url::parse(&format!("tcp://{}", self.role.hub))?)?;
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 connections.fetch_add(1, Ordering::Relaxed);
@@ -129,9 +122,9 @@ impl Peer {
     }
 
     async fn connect(&mut self) -> Result<()> {
-        let road = Road { hub: self.role.hub, url: self.url()? };
+        let dialer = TcpDialer::new_host_port(self.role.hub.ip().to_string(), self.role.hub.port());
         self.connections.fetch_add(1, Ordering::Relaxed);
-        let dialer = self.repo.dial(BackoffConfig::default(), Arc::new(road))?;
+        let dialer = self.repo.dial(BackoffConfig::default(), Arc::new(dialer))?;
         let established = dialer.established();
         self.dialer = Some(dialer);
         if !self.documents.is_empty() {
