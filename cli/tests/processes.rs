@@ -395,7 +395,7 @@ fn strangers_are_refused() {
     // And a program that uses its key and does not care is refused by our hub.
     let closed = block_on(async {
         let (_endpoint, connection) = dial(hub, &stolen_key(&stranger.node.data), "creel/1").await?;
-        say(&connection, &framed(&[0x82, 0x06, 0xf5]), false).await
+        say(&connection, &framed(&[0x82, 0x06, 0x80]), false).await
     });
     let closed = closed.expect("the handshake is anybody's");
     assert!(closed.contains("not a member"), "{closed}");

@@ -380,7 +380,9 @@ impl Session {
         let document = theirs.document;
         let ours = holding.held(&document)?;
         if !ours.is_empty() && !holding.in_scope(&document, &self.scope)? {
-            return Ok(None);
+            // It is told nothing of what is here, as if nothing were; what it holds it may send all the same. That it has to do
+            // with the document may be just what a restored backup does not know any more.
+            return Ok(theirs.ask.then(|| Holds::of(document, &[], false)));
         }
         let (mut known, mut behind) = (Vec::new(), ours.is_empty());
         for short in theirs.shorts() {
