@@ -287,9 +287,7 @@ impl Links {
         let folder = self.folder.clone();
         let here = tokio::task::spawn_blocking(move || photos::load(&folder, &photo)).await.map_err(broken)?;
         if !matches!(here, Ok(Some(_))) {
-            if photos::held_bytes(&self.folder)? > self.wanted.quota_bytes {
-                self.make_room().await?;
-            }
+            self.make_room().await?;
             let stream = match asking {
                 Some(asking) => asking,
                 None => asking.insert(Asking::open(connection).await?),
@@ -320,10 +318,19 @@ impl Links {
         Ok(())
     }
 
-    /// Removes the photos that were looked at longest ago and are at the hub, until a quarter of the quota is free.
+    /// Where the quota is used up: removes the photos that were written longest ago and are at the hub, until a quarter of it
+    /// is free.
     async fn make_room(&self) -> Result<(), FetchError> {
-        let mut held = photos::by_age(&self.folder)?;
+        if self.wanted.quota_bytes == u64::MAX {
+            return Ok(());
+        }
+        let folder = self.folder.clone();
+        let held = tokio::task::spawn_blocking(move || photos::by_age(&folder)).await;
+        let mut held = held.map_err(broken)??;
         let mut bytes: u64 = held.iter().map(|(_, _, bytes)| bytes).sum();
+        if bytes <= self.wanted.quota_bytes {
+            return Ok(());
+        }
         held.reverse();
         while let Some((_, photo, size)) = held.pop() {
             if bytes <= self.wanted.quota_bytes / 4 * 3 {

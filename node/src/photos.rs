@@ -71,11 +71,6 @@ pub(crate) fn complete(folder: &Folder, hash: &FileHash) -> Result<(), NodeError
     named().map_err(NodeError::file("write", &path))
 }
 
-/// Bytes of all photos.
-pub(crate) fn held_bytes(folder: &Folder) -> std::io::Result<u64> {
-    Ok(by_age(folder)?.iter().map(|(_, _, bytes)| bytes).sum())
-}
-
 /// The photos, those first that were written longest ago, with their sizes.
 pub(crate) fn by_age(folder: &Folder) -> std::io::Result<Vec<(SystemTime, FileHash, u64)>> {
     let entries = match fs::read_dir(folder.photos()) {

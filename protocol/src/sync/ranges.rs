@@ -55,11 +55,14 @@ impl Told {
     fn checked(&self) -> Option<Range> {
         let range = self.range();
         let whole = self.digests.0.len().is_multiple_of(SHORT_BYTES);
-        let fits = self.bits == 0
-            || self.bits <= SPLIT_BITS_MAX
-                && self.depth + self.bits <= DEPTH_MAX
-                && self.digests.0.len() == SHORT_BYTES << self.bits;
-        (range.is_valid() && whole && fits).then_some(range)
+        // In this order, so that no sum or shift is made of numbers that were not looked at.
+        let fits = || {
+            self.bits == 0
+                || self.bits <= SPLIT_BITS_MAX
+                    && self.depth + self.bits <= DEPTH_MAX
+                    && self.digests.0.len() == SHORT_BYTES << self.bits
+        };
+        (range.is_valid() && whole && fits()).then_some(range)
     }
 
     fn shorts(&self) -> impl Iterator<Item = Short> {
@@ -242,6 +245,8 @@ mod tests {
             told(0, 0, 2, vec![0; SHORT_BYTES]),
             told(0, 0, 0, vec![0; SHORT_BYTES + 1]),
             told(56, 0, 1, vec![0; 2 * SHORT_BYTES]),
+            told(255, u64::MAX, 255, vec![0; SHORT_BYTES]),
+            told(250, 0, 10, vec![0; SHORT_BYTES << 10]),
         ];
         let mut effort = 1_000;
         for told in nonsense {

@@ -170,18 +170,18 @@ fn fill(folder: &Path, count: usize) -> Result<(Roster, Vec<Edit>)> {
 
 async fn connect(
     hub: Result<std::net::SocketAddr>,
-    seed: [u8; 32],
+    key: [u8; 32],
     open: Edit,
     roster: &Roster,
     acknowledged: Arc<AtomicUsize>,
 ) -> Result<Driver> {
-    let (endpoint, connection) = hostile::dial(hub?, &seed, "creel/1").await?;
+    let (endpoint, connection) = hostile::dial(hub?, &key, "creel/1").await?;
     let (mut send, receive) = connection.open_bi().await?;
     let organisation = roster.organisation();
     let hello = Hello { version: VERSION, organisation, height: roster.height(), head: roster.head() };
     send.write_all(&framed(&Frame::Hello(hello))).await?;
     tokio::spawn(listen(receive, organisation, acknowledged));
-    Ok(Driver { key: SigningKey::from_bytes(&seed), open, _endpoint: endpoint, connection, send })
+    Ok(Driver { key: SigningKey::from_bytes(&key), open, _endpoint: endpoint, connection, send })
 }
 
 /// Counts what the hub acknowledges. What it sends is let go by: a light driver keeps nothing.
