@@ -21,6 +21,8 @@ use tokio::task::JoinHandle;
 const SERVICE: &str = "_creel._udp.local.";
 /// How often devices that are there and have no connection are dialled.
 const AGAIN: Duration = Duration::from_secs(10);
+/// Addresses of a device that are tried.
+const ADDRESSES_MAX: usize = 4;
 /// Devices remembered at once.
 const FOUND_MAX: usize = 256;
 
@@ -94,8 +96,8 @@ impl Lan {
             return;
         }
         let port = service.get_port();
-        let addresses =
-            service.get_addresses_v4().into_iter().map(|address| SocketAddr::from((address, port))).collect();
+        let told = service.get_addresses_v4().into_iter().take(ADDRESSES_MAX);
+        let addresses = told.map(|address| SocketAddr::from((address, port))).collect();
         if let Some(known) = found.get_mut(&key) {
             known.addresses = addresses;
         } else if found.len() < FOUND_MAX {

@@ -67,8 +67,8 @@ struct State {
     asked: HashSet<FileHash>,
     /// On their way on some connection.
     busy: HashSet<FileHash>,
-    /// Not there when they were asked for: when to ask again, and the pause after that.
-    missed: HashMap<FileHash, (Instant, Duration)>,
+    /// Not there when a peer was asked for them: when to ask it again, and the pause after that.
+    missed: HashMap<(DeviceKey, FileHash), (Instant, Duration)>,
     /// How many connections of a peer have fetched: only the newest does.
     newest: HashMap<DeviceKey, watch::Sender<u64>>,
 }
@@ -100,25 +100,26 @@ impl Wanted {
     /// Somebody wants to see a photo.
     pub(crate) fn ask(&self, photo: FileHash) {
         let mut state = self.state();
-        state.missed.remove(&photo);
+        state.missed.retain(|(_, missed), _| *missed != photo);
         state.asked.insert(photo);
         drop(state);
         self.rung.notify_waiters();
     }
 
-    fn miss(&self, photo: FileHash) {
+    fn miss(&self, peer: DeviceKey, photo: FileHash) {
         let mut state = self.state();
-        let pause = state.missed.get(&photo).map_or(AGAIN.0, |(_, pause)| (*pause * 2).min(AGAIN.1));
-        state.missed.insert(photo, (Instant::now() + pause, pause));
+        let pause = state.missed.get(&(peer, photo)).map_or(AGAIN.0, |(_, pause)| (*pause * 2).min(AGAIN.1));
+        state.missed.insert((peer, photo), (Instant::now() + pause, pause));
     }
 
-    /// Takes one to fetch, if it may be asked for now.
-    fn take(&self, among: Vec<FileHash>) -> Option<Taken<'_>> {
+    /// Takes one to fetch from a peer, if it may be asked for now. Only the hub has what it did not name itself.
+    fn take(&self, peer: DeviceKey, is_hub: bool, among: Vec<FileHash>) -> Option<Taken<'_>> {
         let mut state = self.state();
         let ready = |state: &State, photo: &FileHash| {
-            !state.busy.contains(photo) && state.missed.get(photo).is_none_or(|(at, _)| *at <= Instant::now())
+            !state.busy.contains(photo) && state.missed.get(&(peer, *photo)).is_none_or(|(at, _)| *at <= Instant::now())
         };
-        let asked: Vec<FileHash> = state.asked.iter().copied().collect();
+        let asked: Vec<FileHash> =
+            state.asked.iter().copied().filter(|photo| is_hub || among.contains(photo)).collect();
         let automatic = if self.policy == PhotoPolicy::All { among } else { Vec::new() };
         let found = asked.into_iter().chain(automatic).find(|photo| ready(&state, photo))?;
         state.busy.insert(found);
@@ -210,8 +211,12 @@ impl Links {
                     send.write_all(&header).await.map_err(broken)?;
                     send.write_all(&piece).await.map_err(broken)?;
                 }
-                KEPT if peer == self.hub => self.shell.photo(photo, PhotoNews::AtHub).await,
-                KEPT => {}
+                KEPT => {
+                    if peer == self.hub {
+                        self.shell.photo(photo, PhotoNews::AtHub).await;
+                    }
+                    send.write_all(&[HERE]).await.map_err(broken)?;
+                }
                 _ => return Err(FetchError::Wrong("the peer asks for something unknown".to_owned())),
             }
         }
@@ -220,19 +225,16 @@ impl Links {
     /// A piece of a photo that is here, and the photo's size.
     async fn piece(&self, photo: FileHash, offset: u64, length: u32) -> Result<Option<(u64, Vec<u8>)>, FetchError> {
         let path = photos::path(&self.folder, &photo);
-        let read = move || -> io::Result<Option<(u64, Vec<u8>)>> {
-            let mut file = match File::open(path) {
-                Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(error),
-            };
+        let read = move || -> io::Result<(u64, Vec<u8>)> {
+            let mut file = File::open(path)?;
             let size = file.metadata()?.len();
             file.seek(SeekFrom::Start(offset.min(size)))?;
             let mut piece = Vec::new();
             file.take(length.min(PIECE_BYTES.1).into()).read_to_end(&mut piece)?;
-            Ok(Some((size, piece)))
+            Ok((size, piece))
         };
-        Ok(tokio::task::spawn_blocking(read).await.map_err(broken)??)
+        // A photo that can't be read is as good as absent, and no reason to end anything else.
+        Ok(tokio::task::spawn_blocking(read).await.map_err(broken)?.ok())
     }
 
     /// Fetches from a peer what is wanted and it has, for as long as the connection stands.
@@ -254,10 +256,14 @@ impl Links {
         loop {
             let rung = self.wanted.rung.notified();
             let among = self.shell.wanted_photos(from).await;
-            let Some(taken) = self.wanted.take(among) else {
+            let Some(taken) = self.wanted.take(peer, peer == self.hub, among) else {
                 tokio::select! {
                     () = rung => {}
-                    _ = changes.recv() => tokio::time::sleep(LOOK / 100).await,
+                    _ = changes.recv() => {
+                        tokio::time::sleep(LOOK / 100).await;
+                        // However many there were: one look is enough for all.
+                        changes = changes.resubscribe();
+                    }
                     () = tokio::time::sleep(LOOK) => {}
                 }
                 continue;
@@ -267,12 +273,14 @@ impl Links {
                 Ok(()) => {
                     let mut state = self.wanted.state();
                     state.asked.remove(&photo);
-                    state.missed.remove(&photo);
+                    state.missed.remove(&(peer, photo));
                 }
-                Err(FetchError::Broken(why)) => return why,
+                Err(FetchError::Broken(why)) if connection.close_reason().is_some() => return why,
                 Err(why) => {
+                    // What is left on the stream belongs to a photo that nobody takes any more.
+                    asking = None;
                     tracing::debug!(%photo, peer = %peer.short(), "a photo did not come: {why}");
-                    self.wanted.miss(photo);
+                    self.wanted.miss(peer, photo);
                 }
             }
         }
@@ -293,28 +301,27 @@ impl Links {
                 None => asking.insert(Asking::open(connection).await?),
             };
             let part = photos::fetched_part(&self.folder, &photo);
-            if let Err(error) = stream.pieces(photo, &part).await {
-                // What is left on the stream belongs to a photo that nobody takes any more.
-                *asking = None;
-                return Err(error);
-            }
+            stream.pieces(photo, &part).await?;
             let folder = self.folder.clone();
             tokio::task::spawn_blocking(move || photos::complete(&folder, &photo))
                 .await
                 .map_err(broken)?
                 .map_err(|error| FetchError::Wrong(error.to_string()))?;
         }
-        self.shell.photo(photo, PhotoNews::Kept).await;
         if self.hub == self.own {
             let stream = match asking {
                 Some(asking) => asking,
                 None => asking.insert(Asking::open(connection).await?),
             };
             stream.send.write_all(&request(KEPT, photo, 0, 0)).await.map_err(broken)?;
+            // Until its device is known to know, the photo is asked for again on the next connection, and found to be here.
+            let mut heard = [0];
+            stream.receive.read_exact(&mut heard).await.map_err(broken)?;
         } else {
             // It came from the hub.
             self.shell.photo(photo, PhotoNews::AtHub).await;
         }
+        self.shell.photo(photo, PhotoNews::Kept).await;
         Ok(())
     }
 
@@ -331,6 +338,10 @@ impl Links {
         if bytes <= self.wanted.quota_bytes {
             return Ok(());
         }
+        // What the hub has nobody else need have any more.
+        if self.hub == self.own {
+            return Err(FetchError::Wrong("the quota for photos is used up".to_owned()));
+        }
         held.reverse();
         while let Some((_, photo, size)) = held.pop() {
             if bytes <= self.wanted.quota_bytes / 4 * 3 {
@@ -343,6 +354,10 @@ impl Links {
         }
         if bytes <= self.wanted.quota_bytes {
             return Ok(());
+        }
+        // What the hub has nobody else need have any more.
+        if self.hub == self.own {
+            return Err(FetchError::Wrong("the quota for photos is used up".to_owned()));
         }
         Err(FetchError::Wrong("the quota for photos is used up by such as the hub does not have yet".to_owned()))
     }
@@ -457,17 +472,19 @@ mod tests {
     /// way on one connection is not asked for on another.
     #[test]
     fn what_is_wanted_is_taken_once() {
-        let photo = FileHash([7; 32]);
+        let (photo, peer) = (FileHash([7; 32]), DeviceKey([1; 32]));
         let wanted = Wanted::new(PhotoPolicy::All, 0);
-        let taken = wanted.take(vec![photo]);
+        let taken = wanted.take(peer, true, vec![photo]);
         assert!(taken.is_some());
-        assert!(wanted.take(vec![photo]).is_none());
+        assert!(wanted.take(peer, true, vec![photo]).is_none());
         drop(taken);
-        wanted.miss(photo);
-        assert!(wanted.take(vec![photo]).is_none());
+        wanted.miss(peer, photo);
+        assert!(wanted.take(peer, true, vec![photo]).is_none());
+        assert!(wanted.take(DeviceKey([2; 32]), true, vec![photo]).is_some());
         wanted.ask(photo);
-        assert!(wanted.take(Vec::new()).is_some());
+        assert!(wanted.take(peer, false, Vec::new()).is_none());
+        assert!(wanted.take(peer, true, Vec::new()).is_some());
         let frugal = Wanted::new(PhotoPolicy::OnDemand, 0);
-        assert!(frugal.take(vec![photo]).is_none());
+        assert!(frugal.take(peer, true, vec![photo]).is_none());
     }
 }

@@ -334,6 +334,8 @@ impl Thread {
 
     fn dispatch(&mut self) {
         self.copy_roster();
+        // Before anybody is woken by it: who wakes and sees that nothing waits sleeps until the next edit.
+        self.signals.waiting.store(self.core.waiting(), Ordering::Relaxed);
         for output in std::mem::take(&mut self.outputs) {
             match output {
                 Output::Reply { request, reply } => {
@@ -355,7 +357,6 @@ impl Thread {
                 Output::Commit { .. } | Output::Failed(_) => {}
             }
         }
-        self.signals.waiting.store(self.core.waiting(), Ordering::Relaxed);
     }
 
     fn link(&mut self, session: SessionId, out: LinkOut) {

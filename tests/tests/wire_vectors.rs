@@ -258,8 +258,7 @@ impl World {
         let salt = self.summed().sum;
         let short = |bytes: &[u8]| blake3::keyed_hash(&salt.0, bytes).as_bytes()[..5].to_vec();
         let [first, second] = self.digests();
-        // The places: the id from its tenth byte on, then its first nine.
-        let place = |document: DocumentId| [&document.0[9..], &document.0[..9]].concat();
+        let place = |document: DocumentId| blake3::derive_key("creel/place/1", &document.0)[..16].to_vec();
         let mut documents = [(place(self.edits[0].1.document), first), (place(DocumentId([0x22; 16])), second)];
         documents.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         let one_by_one = documents.iter().flat_map(|(_, digest)| short(&digest.0)).collect();

@@ -21,6 +21,8 @@ use std::process::ExitCode;
 const MAGIC: &[u8] = b"creel-pack/1\n";
 const FRAMES: u8 = b'F';
 const PHOTO: u8 = b'P';
+/// A piece of frames is closed at so many bytes.
+const PIECE_BYTES_GOAL: usize = 4 << 20;
 /// Bytes of a part: some megabytes of frames, or one photo.
 const PART_BYTES_MAX: u32 = 32 << 20;
 
@@ -71,7 +73,10 @@ pub(crate) fn pack(args: &PackArgs, node: &Client, screen: &Screen) -> Result<Ex
     let (mut shipments, mut edits, mut photos, mut after) = (0, 0, BTreeSet::new(), String::new());
     loop {
         let part: Part = node.fetch(&format!("/pack?{after}{peer}"))?;
-        append(&mut file, FRAMES, &BASE64.decode(part.frames.as_bytes()).context("the node's answer is damaged")?)?;
+        let frames = BASE64.decode(part.frames.as_bytes()).context("the node's answer is damaged")?;
+        for piece in pieces(&frames) {
+            append(&mut file, FRAMES, piece)?;
+        }
         (shipments, edits) = (shipments + part.shipments, edits + part.edits);
         photos.extend(part.photos);
         match part.next {
@@ -100,6 +105,21 @@ pub(crate) fn pack(args: &PackArgs, node: &Client, screen: &Screen) -> Result<Ex
         screen.hint(screen.language.pick(&en, &zh));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Frames in pieces that a node takes at once: a shipment with a long history may be larger than that.
+fn pieces(mut frames: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let mut end = 0;
+        while end < PIECE_BYTES_GOAL
+            && let Some(length) = frames.get(end..).and_then(<[u8]>::first_chunk)
+        {
+            end = frames.len().min(end + 4 + u32::from_be_bytes(*length) as usize);
+        }
+        let (piece, rest) = frames.split_at(end);
+        frames = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 fn append(file: &mut Vec<u8>, kind: u8, bytes: &[u8]) -> Result<()> {

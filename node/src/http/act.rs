@@ -23,6 +23,8 @@ use std::sync::atomic::Ordering;
 const KEY_MAX: usize = 200;
 /// Orders in one call.
 const ORDERS_MAX: usize = 1_000;
+/// Bytes of roster entries and edits in one call.
+const UNPACKED_BYTES_MAX: usize = 64 << 20;
 /// How long an invite may be redeemed: a week, in milliseconds.
 const INVITE_MS: u64 = 7 * 24 * 3_600 * 1_000;
 
@@ -195,11 +197,21 @@ fn addresses(quic: SocketAddr) -> Vec<String> {
 pub(super) async fn unpack(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
     // An edit is taken once however often it comes; the key is asked for as on every POST.
     tap(&headers)?;
-    let (mut entries, mut edits, mut bad) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut entries, mut edits, mut bad, mut unpacked) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for frame in framing::frames(&bytes, &api.organisation) {
+        if unpacked > UNPACKED_BYTES_MAX {
+            return Err(error(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "a part of a pack holds more than 64 MiB: send it in smaller ones",
+            ));
+        }
         match frame {
-            Ok((Frame::Roster(more), _)) => entries.extend(more),
+            Ok((Frame::Roster(more), _)) => {
+                unpacked += more.iter().map(|entry| entry.0.len()).sum::<usize>();
+                entries.extend(more);
+            }
             Ok((Frame::Edits(more), refused)) => {
+                unpacked += more.iter().map(|edit| edit.bytes.len()).sum::<usize>();
                 edits.extend(more);
                 bad.extend(refused.iter().map(ToString::to_string));
             }

@@ -117,7 +117,7 @@ pub fn invite(invite: &Digest) -> Vec<u8> {
     key(b'v', &[&invite.0])
 }
 
-/// `f` photo document: a record of the shipment names the photo.
+/// `f` photo document: records of the shipment name the photo; the devices that made them.
 pub fn named_photo(photo: &FileHash, document: &DocumentId) -> Vec<u8> {
     key(b'f', &[&photo.0, &document.0])
 }
@@ -127,9 +127,14 @@ pub fn naming(photo: &FileHash) -> Vec<u8> {
     key(b'f', &[&photo.0])
 }
 
-/// `u` photo: it is named and not known to be here; the device that named it.
-pub fn wanted_photo(photo: &FileHash) -> Vec<u8> {
-    key(b'u', &[&photo.0])
+/// `u` device photo: the device has named the photo, which is not known to be here.
+pub fn wanted_photo(author: &DeviceKey, photo: &FileHash) -> Vec<u8> {
+    key(b'u', &[&author.0, &photo.0])
+}
+
+/// `u` device: all such photos of a device.
+pub fn wanted_of(author: &DeviceKey) -> Vec<u8> {
+    key(b'u', &[&author.0])
 }
 
 /// `a` photo: the hub is known to have it; since when.

@@ -271,7 +271,7 @@ impl Core {
             },
             Input::Ask { query, .. } => match query {
                 Query::Status
-                | Query::Pack { .. }
+                | Query::Pack { peer: None, .. }
                 | Query::WantedPhotos { .. }
                 | Query::MayFetch { .. }
                 | Query::PhotoAtHub { .. } => &[],
@@ -280,7 +280,7 @@ impl Core {
                 | Query::Why { shipment }
                 | Query::Proof { shipment }
                 | Query::Automerge { shipment } => one(shipment),
-                Query::List { .. } | Query::Sheet { .. } => return Ok(true),
+                Query::List { .. } | Query::Sheet { .. } | Query::Pack { .. } => return Ok(true),
             },
             _ => return Ok(false),
         };

@@ -25,11 +25,15 @@ impl Core {
     /// A part of what is held: of all, of what a member may see, or, for the hub, of what it is not known to have. `after`
     /// is where the last part ended.
     pub(super) fn pack<S: Store>(
-        &self,
-        step: &Step<'_, S>,
+        &mut self,
+        step: &mut Step<'_, S>,
         peer: Option<&str>,
         after: Option<DocumentId>,
     ) -> Result<Packed, Refusal> {
+        if peer.is_some() {
+            // Whose a shipment is its summary tells.
+            self.refresh_all(step)?;
+        }
         let documents = match peer {
             None => Self::documents_after(step, &Scope::All, after)?,
             Some(name) => {

@@ -228,7 +228,7 @@ impl Core {
                 session.acked(&ids);
                 self.acknowledged(step, now, id, peer, &ids)?;
             }
-            Frame::Prove(theirs) => answers = session.proven(&held, theirs),
+            Frame::Prove(theirs) => session.proven(theirs),
             Frame::Ranges(theirs) => answers = session.compare(&held, &theirs)?,
             Frame::Wants(theirs) => session.wants(&held, &theirs),
             Frame::Holds(theirs) => answers = session.repair(&held, &theirs)?,

@@ -6,12 +6,10 @@ use super::keys;
 use super::{Core, Release, Step};
 use crate::id::{DeviceKey, DocumentId, FileHash};
 use crate::store::{Store, StoreError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Wanted photos looked at for one question.
-const WANTED_LOOKED_AT: usize = 4_096;
 /// Wanted photos named in one answer.
-const WANTED_NAMED: usize = 64;
+const WANTED_MAX: usize = 4_096;
 /// Shipments looked at to find one that lets a peer have a photo.
 const NAMING_LOOKED_AT: usize = 256;
 
@@ -21,39 +19,32 @@ impl Core {
         &self,
         step: &mut Step<'_, S>,
         document: &DocumentId,
-        photos: &BTreeMap<FileHash, DeviceKey>,
+        photos: &BTreeMap<FileHash, BTreeSet<DeviceKey>>,
     ) -> Result<(), StoreError> {
-        for (photo, author) in photos {
+        for (photo, authors) in photos {
             let key = keys::named_photo(photo, document);
-            if step.overlay.get(&key)?.is_some() {
+            let known: Vec<DeviceKey> = keys::cached(&step.overlay, &key)?.unwrap_or_default();
+            let named: Vec<DeviceKey> = authors.iter().copied().collect();
+            if known == named {
                 continue;
             }
-            step.overlay.batch.put(key, Vec::new());
-            // Whoever names a photo has it.
-            if *author != self.key {
-                step.overlay.batch.put(keys::wanted_photo(photo), keys::encode(author));
+            step.overlay.batch.put(key, keys::encode(&named));
+            // Whoever names a photo has it, if anybody has.
+            for author in named.iter().filter(|author| **author != self.key && !known.contains(author)) {
+                step.overlay.batch.put(keys::wanted_photo(author, photo), Vec::new());
             }
         }
         Ok(())
     }
 
-    /// Photos that are named and not known to be here; those that a device has, if it is asked for them.
+    /// Photos that are named and not known to be here; those that a device named, if it is asked for them.
     pub(super) fn wanted_photos<S: Store>(
         step: &Step<'_, S>,
         from: Option<DeviceKey>,
     ) -> Result<Vec<FileHash>, StoreError> {
-        let (low, high) = keys::under(b"u");
-        let mut wanted = Vec::new();
-        for (key, value) in step.overlay.scan(&low, &high, WANTED_LOOKED_AT)? {
-            let author: DeviceKey = keys::decode(&key, &value)?;
-            if from.is_none_or(|from| from == author) {
-                wanted.extend(keys::tail(&key).map(FileHash));
-            }
-            if wanted.len() == WANTED_NAMED {
-                break;
-            }
-        }
-        Ok(wanted)
+        let (low, high) = keys::under(&from.map_or_else(|| b"u".to_vec(), |from| keys::wanted_of(&from)));
+        let wanted = step.overlay.scan(&low, &high, WANTED_MAX)?;
+        Ok(wanted.iter().filter_map(|(key, _)| keys::tail(key).map(FileHash)).collect())
     }
 
     /// Whether a peer may have a photo: whoever may see a shipment that names it.
@@ -88,7 +79,12 @@ impl Core {
         news: PhotoNews,
     ) -> Result<(), StoreError> {
         if news == PhotoNews::Kept {
-            step.overlay.batch.remove(keys::wanted_photo(photo));
+            let (low, high) = keys::under(&keys::naming(photo));
+            for (key, _) in step.overlay.scan(&low, &high, NAMING_LOOKED_AT)? {
+                for author in keys::cached::<Vec<DeviceKey>>(&step.overlay, &key)?.unwrap_or_default() {
+                    step.overlay.batch.remove(keys::wanted_photo(&author, photo));
+                }
+            }
         }
         if (news == PhotoNews::AtHub || self.is_hub()) && !Self::photo_at_hub(step, photo)? {
             step.overlay.batch.put(keys::photo_at_hub(photo), keys::encode(&now.0));

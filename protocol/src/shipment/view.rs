@@ -141,8 +141,8 @@ pub struct Render {
     pub view_hash: Digest,
     /// Every party the plan names or ever named: who may see the shipment.
     pub parties: BTreeSet<String>,
-    /// The photos that its records name, with the device of each.
-    pub photos: BTreeMap<FileHash, DeviceKey>,
+    /// The photos that its records name, with the devices that made them.
+    pub photos: BTreeMap<FileHash, BTreeSet<DeviceKey>>,
     /// Each register of the plan with its values and who set them.
     pub registers: BTreeMap<String, Register>,
 }
@@ -298,13 +298,19 @@ fn parties(history: &History, effects: &Effects) -> BTreeSet<String> {
         .collect()
 }
 
-fn photos(history: &History, effects: &Effects) -> BTreeMap<FileHash, DeviceKey> {
+fn photos(history: &History, effects: &Effects) -> BTreeMap<FileHash, BTreeSet<DeviceKey>> {
     let counting = history.events().iter().enumerate().filter(|(place, _)| effects.counts(*place));
     let named = counting.filter_map(|(_, event)| match &event.action {
         Ok(Action::Record(record)) => Some((event.edit.statement.author, &record.photos)),
         _ => None,
     });
-    named.flat_map(|(author, photos)| photos.iter().map(move |photo| (*photo, author))).collect()
+    let mut all: BTreeMap<FileHash, BTreeSet<DeviceKey>> = BTreeMap::new();
+    for (author, photos) in named {
+        for photo in photos {
+            all.entry(*photo).or_default().insert(author);
+        }
+    }
+    all
 }
 
 /// The workflow of a shipment whose `Open` is void: it has no step but the first.

@@ -2,8 +2,8 @@
 //!
 //! A document's digest covers its id and its heads, and heads name all that came before them. The fingerprint of a set is
 //! the number of its documents and the sum of their digests modulo 2^256, so that a change costs one subtraction and one
-//! addition, and any part of the set has a fingerprint of its own. Parts are ranges of [`Place`]s, a document's id with its
-//! random bits first: documents spread over them evenly, whenever they were made. Ranges halve, so the set is a tree; only the
+//! addition, and any part of the set has a fingerprint of its own. Parts are ranges of [`Place`]s, hashes of the documents'
+//! ids: documents spread over them evenly, whenever and by whomever they were made. Ranges halve, so the set is a tree; only the
 //! fingerprint of the whole is kept, because the others are needed only when it differs, and then summed up once.
 //!
 //! Kept in memory, never stored: it is made from the documents' heads at start.
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// Digests of parts and of documents are told by so many bytes. Two that differ look the same once in 2^40 times; then
 /// a document is not repaired on this connection, and the next one has another salt if anything changed.
 pub const SHORT_BYTES: usize = 5;
-/// Ranges may be halved so often: the random bits of an id.
+/// Ranges may be halved so often: nobody can find documents whose places agree in so many bits.
 pub const DEPTH_MAX: u8 = 56;
 /// A range is split into at most two to the power of so many parts at a time.
 pub const SPLIT_BITS_MAX: u8 = 10;
@@ -90,22 +90,17 @@ pub fn digest(document: &DocumentId, heads: &[EditId]) -> Digest {
     Digest(*hasher.finalize().as_bytes())
 }
 
-/// Where a document stands: its id, the random bytes first.
+/// Where a document stands: a hash of its id. (An id itself could be chosen, by an edit that opens nothing.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place([u8; 16]);
 
 impl Place {
     fn of(document: &DocumentId) -> Self {
-        let mut place = document.0;
-        // The first bits of byte 8 say which kind of UUID it is.
-        place.rotate_left(9);
+        let mut hasher = blake3::Hasher::new_derive_key("creel/place/1");
+        hasher.update(&document.0);
+        let mut place = [0; 16];
+        hasher.finalize_xof().fill(&mut place);
         Self(place)
-    }
-
-    fn document(self) -> DocumentId {
-        let mut id = self.0;
-        id.rotate_right(9);
-        DocumentId(id)
     }
 }
 
@@ -143,7 +138,7 @@ impl Range {
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
     whole: Fingerprint,
-    documents: BTreeMap<Place, Digest>,
+    documents: BTreeMap<Place, (DocumentId, Digest)>,
 }
 
 impl Tree {
@@ -164,8 +159,8 @@ impl Tree {
 
     /// A document is in the set, with this digest.
     pub fn put(&mut self, document: &DocumentId, digest: Digest) {
-        let before = self.documents.insert(Place::of(document), digest);
-        if let Some(before) = before {
+        let before = self.documents.insert(Place::of(document), (*document, digest));
+        if let Some((_, before)) = before {
             self.whole.subtract(&before);
         }
         self.whole.add(&digest);
@@ -173,7 +168,7 @@ impl Tree {
 
     /// A document is not in the set.
     pub fn remove(&mut self, document: &DocumentId) {
-        if let Some(before) = self.documents.remove(&Place::of(document)) {
+        if let Some((_, before)) = self.documents.remove(&Place::of(document)) {
             self.whole.subtract(&before);
         }
     }
@@ -181,7 +176,7 @@ impl Tree {
     /// The documents of a range with their digests.
     pub fn range(&self, range: Range) -> impl Iterator<Item = (DocumentId, &Digest)> {
         let (low, high) = range.bounds();
-        self.documents.range(low..=high).map(|(place, digest)| (place.document(), digest))
+        self.documents.range(low..=high).map(|(_, (document, digest))| (*document, digest))
     }
 
     /// How many documents a range has, counted up to `enough`.
@@ -194,7 +189,7 @@ impl Tree {
         let mut parts = vec![Fingerprint::default(); 1 << bits];
         let (low, high) = range.bounds();
         let below = 128 - u32::from(range.depth) - u32::from(bits);
-        for (place, digest) in self.documents.range(low..=high) {
+        for (place, (_, digest)) in self.documents.range(low..=high) {
             let index = u128::from_be_bytes(place.0).checked_shr(below).unwrap_or_default() & ((1 << bits) - 1);
             if let Some(part) = usize::try_from(index).ok().and_then(|index| parts.get_mut(index)) {
                 part.add(digest);

@@ -14,7 +14,7 @@ pub const REFUSED_MAX: usize = 16;
 /// Edits of a document that are told to be held; where there are more, the others only cost edits that are sent twice.
 pub const HELD_MAX: usize = 4_096;
 /// So much of an edit's id is enough to know it among those of its document.
-pub const SHORT_ID_BYTES: usize = 8;
+pub const SHORT_ID_BYTES: usize = 16;
 /// The version of this protocol; part of the ALPN name too.
 pub const VERSION: u64 = 1;
 

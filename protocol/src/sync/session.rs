@@ -94,8 +94,12 @@ pub struct Session {
     /// The sum that was proven, by whichever side dialled: once in a session, because finding out what differs costs a
     /// look at every document. It salts the digests that are told.
     proven: Option<Digest>,
-    /// How many documents may still be looked at for the peer.
-    effort: u64,
+    /// The peer's proof, to be answered when nothing is left to push.
+    asked: Option<Summed>,
+    /// Documents of which the peer was told what is held here, because it asked.
+    answered: HashSet<DocumentId>,
+    /// How many documents were looked at for the peer.
+    spent: u64,
 }
 
 impl Session {
@@ -120,7 +124,9 @@ impl Session {
             repairing: HashSet::new(),
             told: HashSet::new(),
             proven: None,
-            effort: 0,
+            asked: None,
+            answered: HashSet::new(),
+            spent: 0,
         }
     }
 
@@ -248,6 +254,7 @@ impl Session {
             frames.push(Frame::Edits(edits.edits));
         } else if drained && self.greeted {
             frames.extend(self.prove(holding));
+            frames.extend(self.answer_proof(holding));
         }
         Ok(frames)
     }
@@ -303,28 +310,29 @@ impl Session {
             return None;
         }
         let whole = holding.tree().whole();
-        self.begin_search(holding, Digest(whole.sum));
+        self.proven = Some(Digest(whole.sum));
         Some(Frame::Prove(Summed { count: whole.count, sum: Digest(whole.sum) }))
     }
 
-    fn begin_search<H: Holding>(&mut self, holding: &H, sum: Digest) {
-        self.proven = Some(sum);
-        self.effort = LOOKS_MIN + LOOKS_MAX * holding.tree().len() as u64;
+    /// The peer's proof: answered only if it fails, only once, and not before all that is here was pushed, because what is
+    /// still on its way would look like a difference.
+    pub fn proven(&mut self, theirs: Summed) {
+        if self.proven.is_none() && !self.dialled {
+            self.proven = Some(theirs.sum);
+            self.asked = Some(theirs);
+        }
     }
 
-    /// The peer's proof: answered only if it fails, and only once.
-    pub fn proven<H: Holding>(&mut self, holding: &H, theirs: Summed) -> Vec<Frame> {
+    fn answer_proof<H: Holding>(&mut self, holding: &H) -> Option<Frame> {
+        let theirs = self.asked.take_if(|_| self.unacked.is_empty())?;
         let ours = holding.tree().whole();
-        if self.proven.is_some() || self.dialled || (ours.count == theirs.count && ours.sum == theirs.sum.0) {
-            return Vec::new();
-        }
-        self.begin_search(holding, theirs.sum);
-        if theirs.count == 0 {
-            let all: Vec<_> = holding.tree().range(Range::WHOLE).map(|(document, _)| document).collect();
-            self.lacking(all);
-            return Vec::new();
-        }
-        vec![Frame::Ranges(vec![ranges::tell(holding.tree(), &theirs.sum, Range::WHOLE)])]
+        let differs = ours.count != theirs.count || ours.sum != theirs.sum.0;
+        differs.then(|| Frame::Ranges(vec![ranges::tell(holding.tree(), &theirs.sum, Range::WHOLE)]))
+    }
+
+    /// How many documents may still be looked at for the peer.
+    fn effort<H: Holding>(&self, holding: &H) -> u64 {
+        (LOOKS_MIN + LOOKS_MAX * holding.tree().len() as u64).saturating_sub(self.spent)
     }
 
     /// Compares what the peer has in some ranges with what is here: what the peer lacks is sent, and where both hold
@@ -333,7 +341,10 @@ impl Session {
         let Some(salt) = self.proven else { return Ok(Vec::new()) };
         let (mut holds, mut tell, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
         for told in theirs {
-            let found = ranges::compare(holding.tree(), &salt, told, &mut self.effort);
+            let mut effort = self.effort(holding);
+            let before = effort;
+            let found = ranges::compare(holding.tree(), &salt, told, &mut effort);
+            self.spent += before - effort;
             tell.extend(found.tell);
             wanted.extend(found.wanted);
             for document in found.differ {
@@ -352,7 +363,10 @@ impl Session {
     pub fn wants<H: Holding>(&mut self, holding: &H, theirs: &[Told]) {
         let Some(salt) = self.proven else { return };
         for told in theirs {
-            let mut wanted = ranges::wanted(holding.tree(), &salt, told, &mut self.effort);
+            let mut effort = self.effort(holding);
+            let before = effort;
+            let mut wanted = ranges::wanted(holding.tree(), &salt, told, &mut effort);
+            self.spent += before - effort;
             wanted.retain(|document| !self.told.contains(document));
             self.lacking(wanted);
         }
@@ -378,6 +392,10 @@ impl Session {
 
     fn repair_one<H: Holding>(&mut self, holding: &H, theirs: &Holds) -> Result<Option<Holds>, StoreError> {
         let document = theirs.document;
+        self.spent += 1 + theirs.shorts().count() as u64;
+        if self.effort(holding) == 0 || (theirs.ask && !self.answered.insert(document)) {
+            return Ok(None);
+        }
         let ours = holding.held(&document)?;
         if !ours.is_empty() && !holding.in_scope(&document, &self.scope)? {
             // It is told nothing of what is here, as if nothing were; what it holds it may send all the same. That it has to do
