@@ -9,7 +9,7 @@ use crate::road::{self, Road};
 use crate::shell::Shell;
 use crate::tickets::{Sessions, Tickets};
 use crate::{http, tls};
-use creel_protocol::core::io::Reply;
+use creel_protocol::core::io::{Keep, Reply};
 use creel_protocol::core::{self, Core, Identity, keys};
 use creel_protocol::edit::Edit;
 use creel_protocol::id::{DeviceKey, OrganisationId};
@@ -26,6 +26,10 @@ use std::time::Duration;
 const HUB_PORT: u16 = 4910;
 /// Bytes that photos may take on a device.
 const PHOTO_QUOTA: u64 = 2_000_000_000;
+/// How long a driver's or a shop's device keeps what has ended, and at most what has left it: longer than hubs are left without
+/// a backup.
+const KEEP_CLOSED: Duration = Duration::from_secs(30 * 86_400);
+const KEEP_LEFT_MAX: Duration = Duration::from_secs(2 * 86_400);
 /// How long a clean end may take before it is cut short.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -45,6 +49,9 @@ pub struct ServeOptions {
     /// Bytes that photos may take; those that are at the hub make room for others. By default no limit at the hub and 2 GB
     /// elsewhere.
     pub photo_quota: Option<u64>,
+    /// How long a driver's or a shop's device keeps a shipment that has ended, after the hub had the last of it. One that is not the
+    /// party's any more it keeps no longer than two days. The hub and staff keep everything.
+    pub keep_closed: Duration,
     /// Whether to find other devices on the same network, and be found. Never on loopback.
     pub lan: bool,
 }
@@ -52,7 +59,16 @@ pub struct ServeOptions {
 impl ServeOptions {
     /// Serves a data folder, all else by default.
     pub fn of(data: PathBuf) -> Self {
-        Self { data, quic: None, http: None, store: None, photos: None, photo_quota: None, lan: true }
+        Self {
+            data,
+            quic: None,
+            http: None,
+            store: None,
+            photos: None,
+            photo_quota: None,
+            keep_closed: KEEP_CLOSED,
+            lan: true,
+        }
     }
 }
 
@@ -135,6 +151,11 @@ pub async fn serve(
             Road { links: links.clone(), endpoint: endpoint.clone(), config, tickets, hub: known.hub, addresses }
                 .keep(),
         );
+    }
+    if known.is_party {
+        let ms = |keep: Duration| u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+        let (closed, left) = (options.keep_closed, options.keep_closed.min(KEEP_LEFT_MAX));
+        tokio::spawn(shell.clone().keep_tidy(Keep { closed_ms: ms(closed), left_ms: ms(left) }));
     }
     if options.lan {
         tokio::spawn(Lan { links: links.clone(), endpoint: endpoint.clone(), device: identity.device.clone() }.keep());

@@ -7,7 +7,7 @@ use crate::error::NodeError;
 use crate::folder::Folder;
 use creel_protocol::cbor::Bytes;
 use creel_protocol::core::Core;
-use creel_protocol::core::io::{Act, Input, Now, Output, PhotoNews, Query, Refusal, Reply, RequestId, SessionId};
+use creel_protocol::core::io::{Act, Input, Keep, Now, Output, PhotoNews, Query, Refusal, Reply, RequestId, SessionId};
 use creel_protocol::edit::Edit;
 use creel_protocol::id::{DeviceKey, DocumentId, FileHash, Tap};
 use creel_protocol::store::StoreError;
@@ -17,7 +17,7 @@ use creel_storage::{Engine, SledEngine};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 /// Inputs stepped through as one group.
@@ -30,6 +30,10 @@ const INBOX: usize = 512;
 const CHANGES: usize = 4_096;
 /// Frames that may wait for a connection: more than the answer to any honest peer, and less than fills the memory.
 const LINK_FRAMES_MAX: usize = 131_072;
+
+/// When a device first looks for what it may let go of, and how often after that.
+const TIDY_FIRST: Duration = Duration::from_secs(5);
+const TIDY_EACH: Duration = Duration::from_secs(600);
 
 /// What goes to a connection.
 #[derive(Debug)]
@@ -53,6 +57,7 @@ enum Message {
     Repeat { session: SessionId },
     Disconnected { session: SessionId },
     Photo { photo: FileHash, news: PhotoNews },
+    Tidy { keep: Keep },
     Stop,
 }
 
@@ -174,6 +179,16 @@ impl Shell {
         self.send(Message::Photo { photo, news }).await;
     }
 
+    /// Lets go of what is not needed here any more, from time to time, for as long as the node runs.
+    pub(crate) async fn keep_tidy(self, keep: Keep) {
+        tokio::time::sleep(TIDY_FIRST).await;
+        let mut each = tokio::time::interval(TIDY_EACH);
+        loop {
+            each.tick().await;
+            self.send(Message::Tidy { keep }).await;
+        }
+    }
+
     /// Photos that are wanted. None while the node stops.
     pub(crate) async fn wanted_photos(&self, from: Option<DeviceKey>) -> Vec<FileHash> {
         match self.ask(Query::WantedPhotos { from }).await {
@@ -285,6 +300,7 @@ impl Thread {
             }
             Message::Received { session, frame, refused } => Input::Received { session, frame, refused },
             Message::Photo { photo, news } => Input::Photo { photo, news },
+            Message::Tidy { keep } => Input::Tidy { keep },
             Message::Repeat { session } => Input::Repeat { session },
             Message::Disconnected { session } => {
                 self.links.remove(&session);

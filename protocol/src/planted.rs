@@ -21,11 +21,13 @@ pub enum Bug {
     BlindRanges,
     /// Passes by a session that something new concerns.
     PassedBy,
+    /// Lets go of a document without asking whether the hub holds all of it.
+    PartsUnasked,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AckBeforeCommit,
         Self::IgnoredAfter,
         Self::LastWriterByClock,
@@ -34,6 +36,7 @@ impl Bug {
         Self::ViewByArrival,
         Self::BlindRanges,
         Self::PassedBy,
+        Self::PartsUnasked,
     ];
 }
 

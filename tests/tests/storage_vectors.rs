@@ -80,6 +80,19 @@ fn summary() -> Summary {
         window: String::new(),
         parties: vec!["driver:li-wei".to_owned()],
         twins: vec![DocumentId([0x12; 16])],
+        outcome: "signed".to_owned(),
+        named: vec!["driver:li-wei".to_owned()],
+        rank: 80,
+        address: "龙井路 1 号".to_owned(),
+        place: "30.2500000,120.1500000".to_owned(),
+        stop: Some(3),
+        opened: "2026-03-01T08:00:00.000Z".to_owned(),
+        since: "2026-03-01T12:00:00.000Z".to_owned(),
+        messages: 2,
+        lines: 1,
+        kinds: vec!["number_twice".to_owned()],
+        workflow: "standard".to_owned(),
+        due: Some(12_800),
     }
 }
 

@@ -17,7 +17,7 @@ use creel_protocol::roster::{Change, Enrol, Extend, Genesis, Publish, Revoke, Ro
 use creel_protocol::shipment::effect::Effects;
 use creel_protocol::shipment::{History, Void};
 use creel_protocol::sync::Frame;
-use creel_protocol::sync::frame::{Hello, Holds, Redeem, Summed, VERSION, Welcome};
+use creel_protocol::sync::frame::{Hello, Holds, Parting, Redeem, Summed, VERSION, Welcome};
 use creel_protocol::sync::ranges::Told;
 use creel_protocol::workflow::Workflow;
 use ed25519_dalek::SigningKey;
@@ -295,6 +295,7 @@ impl World {
         };
         let held = [self.id_of("edit-open"), self.id_of("edit-say")];
         let holds = Holds::of(self.edits[0].1.document, &held, true);
+        let parting = Parting { document: self.edits[0].1.document, heads: held.to_vec() };
         let redeem = Redeem { invite: invite_id(&SECRET), proof: device_proof(&SECRET, &EXPORTER, &public(&driver())) };
         let entries = [&self.genesis, self.entry("entry-enrol-hub"), self.entry("entry-enrol-driver")];
         let welcome = Welcome {
@@ -310,6 +311,7 @@ impl World {
             ("frame-ranges", Frame::Ranges(self.told().to_vec())),
             ("frame-wants", Frame::Wants(self.told()[..1].to_vec())),
             ("frame-holds", Frame::Holds(vec![holds])),
+            ("frame-part", Frame::Part(vec![parting])),
             ("frame-redeem", Frame::Redeem(redeem)),
             ("frame-welcome", Frame::Welcome(welcome)),
             ("frame-refuse", Frame::Refuse("this invite has expired: ask for a new one".to_owned())),

@@ -9,6 +9,7 @@ use serde_json::json;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Run this node: keep its store, talk to the other devices, and serve the commands and screens of this device.
 #[derive(Debug, clap::Args)]
@@ -27,6 +28,9 @@ pub(crate) struct Args {
     /// Megabytes that photos may take; those the hub has make room for new ones [default: 2000, no limit on the hub]
     #[arg(long, value_name = "MB")]
     photo_quota: Option<u64>,
+    /// Days that a driver's or a shop's device keeps a shipment that has ended, after the hub had all of it
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    keep_closed: u64,
     /// Do not look for other devices on the same network, nor tell them of this one
     #[arg(long)]
     no_lan: bool,
@@ -49,6 +53,7 @@ pub(crate) fn run(args: &Args, data: &Path, screen: &Screen) -> Result<ExitCode>
             Photos::All => PhotoPolicy::All,
             Photos::OnDemand => PhotoPolicy::OnDemand,
         }),
+        keep_closed: Duration::from_secs(args.keep_closed.saturating_mul(86_400)),
         photo_quota: args.photo_quota.map(|megabytes| megabytes.saturating_mul(1_000_000)),
         lan: !args.no_lan,
         ..ServeOptions::of(data.to_owned())

@@ -210,7 +210,13 @@ impl Core {
         source: Option<DeviceKey>,
         edit: &Edit,
     ) -> Result<(), StoreError> {
-        let mut heads: Vec<EditId> = keys::read(&step.overlay, &keys::heads(&edit.document))?.unwrap_or_default();
+        let heads: Option<Vec<EditId>> = keys::read(&step.overlay, &keys::heads(&edit.document))?;
+        if heads.is_none() && step.overlay.get(&keys::gone(&edit.document))?.is_some() {
+            // It was let go of, and comes back.
+            step.overlay.batch.remove(keys::gone(&edit.document));
+            step.moves.push(Move::Back);
+        }
+        let mut heads = heads.unwrap_or_default();
         heads.retain(|head| edit.statement.after.binary_search(head).is_err());
         let place = heads.partition_point(|head| *head < edit.id);
         heads.insert(place, edit.id);

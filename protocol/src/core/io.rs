@@ -103,6 +103,11 @@ pub enum Input {
         /// How far.
         news: PhotoNews,
     },
+    /// From time to time, at a driver's or a shop's device: shipments that are over, or not its party's any more, are let go of.
+    Tidy {
+        /// How long a shipment is kept after the hub was known to have the last of it.
+        keep: Keep,
+    },
     /// A commit is durable. Commits become durable in the order in which they were handed out.
     Committed {
         /// Which.
@@ -110,6 +115,17 @@ pub enum Input {
     },
     /// Nothing else is to be done: a bounded piece of background work may be.
     Idle,
+}
+
+/// How long a driver's or a shop's device keeps what it needs no more, in milliseconds by its own clock from when the hub was
+/// known to have the last of it. Longer than the time between two backups of the hub: what a restored hub has lost, the devices
+/// bring back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Shipments that have ended.
+    pub closed_ms: u64,
+    /// Shipments that are not the party's any more.
+    pub left_ms: u64,
 }
 
 /// How far a photo has come.
@@ -434,6 +450,32 @@ pub struct Row {
     pub run: String,
     /// When it should arrive.
     pub window: String,
+    /// How it has ended; empty while it has not.
+    pub outcome: String,
+    /// How far along it is: the rank of its status.
+    pub rank: u64,
+    /// The parties that the plan names now.
+    pub parties: Vec<String>,
+    /// Where it goes to.
+    pub address: String,
+    /// The same on a map: `LAT,LON` in decimal degrees.
+    pub place: String,
+    /// Which stop of its run.
+    pub stop: Option<i64>,
+    /// When it was opened, by that device's clock.
+    pub opened: String,
+    /// When what is its status was recorded, by that device's clock; empty before the first record.
+    pub since: String,
+    /// Messages in its thread.
+    pub messages: u64,
+    /// Lines of goods.
+    pub lines: u64,
+    /// Kinds of its exceptions; and `short`, `damaged`, `not_counted` where there is such a record.
+    pub kinds: Vec<String>,
+    /// The name of its workflow.
+    pub workflow: String,
+    /// The money due, in the currency's minor unit.
+    pub due: Option<i64>,
 }
 
 /// A shipment with everything about it.

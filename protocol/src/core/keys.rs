@@ -142,6 +142,21 @@ pub fn photo_at_hub(photo: &FileHash) -> Vec<u8> {
     key(b'a', &[&photo.0])
 }
 
+/// `g` document: the digest of a document whose edits were let go of.
+pub fn gone(document: &DocumentId) -> Vec<u8> {
+    key(b'g', &[&document.0])
+}
+
+/// `l` device document: the device has let go of the document and is sent nothing more of it.
+pub fn released(device: &DeviceKey, document: &DocumentId) -> Vec<u8> {
+    key(b'l', &[&device.0, &document.0])
+}
+
+/// `l` device: all of a device.
+pub fn released_by(device: &DeviceKey) -> Vec<u8> {
+    key(b'l', &[&device.0])
+}
+
 /// `m` rules: the version of the rules that summaries were made under.
 pub fn rules() -> Vec<u8> {
     key(b'm', &[b"rules"])
@@ -197,6 +212,32 @@ cbor_map! {
         11 => parties: Vec<String>,
         /// Other documents with the same number.
         12 => twins: Vec<DocumentId>,
+        /// How it has ended; empty while it has not.
+        13 => outcome: String,
+        /// The parties that the plan names now.
+        14 => named: Vec<String>,
+        /// How far along it is: the rank of its status.
+        15 => rank: u64,
+        /// Where it goes to.
+        16 => address: String,
+        /// The same on a map: `LAT,LON` in decimal degrees (WGS 84).
+        17 => place: String,
+        /// Which stop of its run.
+        18 => stop: Option<i64>,
+        /// When it was opened, by that device's clock; RFC 3339.
+        19 => opened: String,
+        /// When what is its status was recorded, by that device's clock; RFC 3339. Empty before the first record.
+        20 => since: String,
+        /// Messages in its thread that stand.
+        21 => messages: u64,
+        /// Lines of goods.
+        22 => lines: u64,
+        /// Kinds of its exceptions, each once; and `short`, `damaged`, `not_counted` where there is such a record.
+        23 => kinds: Vec<String>,
+        /// The name of its workflow.
+        24 => workflow: String,
+        /// The money due, in the currency's minor unit.
+        25 => due: Option<i64>,
     }
 }
 

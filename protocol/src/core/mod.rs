@@ -11,6 +11,7 @@ mod import;
 pub mod io;
 pub mod keys;
 mod pack;
+mod parting;
 mod peers;
 mod photos;
 mod query;
@@ -22,6 +23,7 @@ use crate::id::{DeviceKey, DocumentId, EditId, EntryId};
 use crate::roster::{Role, Roster, RosterError};
 use crate::shipment::{RULES, Render};
 use crate::store::{Batch, Overlay, Store, StoreError};
+use crate::sync::frame::Parting;
 use crate::sync::{Scope, Session};
 use admit::HeldBack;
 use ed25519_dalek::SigningKey;
@@ -61,6 +63,8 @@ impl Identity {
 enum Release {
     Reply(RequestId, Result<Reply, Refusal>),
     Ack(SessionId, Vec<EditId>),
+    /// The device may let go of these.
+    Parted(SessionId, Vec<Parting>),
     Changed(DocumentId),
     /// The journal may be read up to here.
     Journal(u64),
@@ -245,6 +249,7 @@ impl Core {
                 Ok(())
             }
             Input::Photo { photo, news } => self.photo_news(step, now, &photo, news),
+            Input::Tidy { keep } => self.tidy(step, now, keep),
             Input::Committed { commit } => self.committed(step, commit),
             Input::Idle => {
                 self.refresh_some(step)?;
@@ -333,6 +338,7 @@ impl Core {
             match release {
                 Release::Reply(request, reply) => step.outputs.push(Output::Reply { request, reply }),
                 Release::Ack(session, ids) => self.acknowledge(step, session, ids),
+                Release::Parted(session, documents) => self.tell_parted(step, session, documents),
                 Release::Changed(document) => step.outputs.push(Output::Changed(document)),
                 Release::Journal(end) => {
                     self.journal_durable = self.journal_durable.max(end);

@@ -24,6 +24,7 @@ const HELD_BESIDE_MAX: usize = 64;
 
 /// What a session sees of the node: what is durable, and the roster.
 struct Held<'a, S> {
+    peer: DeviceKey,
     tree: &'a Tree,
     core_roster: &'a Roster,
     store: &'a S,
@@ -53,7 +54,9 @@ impl<S: Store> Holding for Held<'_, S> {
             Scope::Party(party) => {
                 let widening = self.widening.get(document);
                 let durable = widening.is_none_or(|parties| parties.iter().all(|(_, other)| other != party));
-                Ok(durable && self.store.get(&keys::party(party, document))?.is_some())
+                Ok(durable
+                    && self.store.get(&keys::party(party, document))?.is_some()
+                    && self.store.get(&keys::released(&self.peer, document))?.is_none())
             }
         }
     }
@@ -206,6 +209,7 @@ impl Core {
             return Ok(Err("the peer spoke before it greeted".to_owned()));
         }
         let held = Held {
+            peer: session.peer,
             tree: self.trees.shared(&session.scope, &session.peer),
             core_roster: &self.roster,
             store: step.overlay.store,
@@ -232,12 +236,15 @@ impl Core {
             Frame::Ranges(theirs) => answers = session.compare(&held, &theirs)?,
             Frame::Wants(theirs) => session.wants(&held, &theirs),
             Frame::Holds(theirs) => answers = session.repair(&held, &theirs)?,
+            Frame::Part(documents) => self.part(step, id, peer, documents)?,
+            Frame::Parted(documents) => self.parted(step, peer, documents)?,
             Frame::Refuse(why) => return Ok(Err(format!("the peer will not go on: {why}"))),
             Frame::Redeem(_) | Frame::Welcome(_) => {
                 return Ok(Err("the peer speaks of enrolment on a connection of members".to_owned()));
             }
         }
         step.outputs.extend(answers.into_iter().map(|frame| Output::Send { session: id, frame }));
+        self.come_back(step, id, &[])?;
         Ok(Ok(()))
     }
 
@@ -279,10 +286,11 @@ impl Core {
         edits: Vec<Edit>,
     ) -> Result<(), StoreError> {
         let mut ids = Vec::with_capacity(edits.len());
-        let mut lacking = BTreeSet::new();
+        let (mut lacking, mut spoken_of) = (BTreeSet::new(), Vec::new());
         for edit in edits {
             let (id, document) = (edit.id, edit.document);
             let admission = self.admit_received(step, now, peer, edit)?;
+            spoken_of.push(document);
             if admission.0 == Admission::Admitted
                 && let Some(session) = self.sessions.get_mut(&session)
             {
@@ -298,6 +306,7 @@ impl Core {
             }
         }
         self.ask_for(step, session, lacking)?;
+        self.come_back(step, session, &spoken_of)?;
         if planted::is(Bug::SkippedAck) {
             ids.retain(|id| !id.0[0].is_multiple_of(4));
         }
@@ -439,6 +448,7 @@ impl Core {
         // Sends read what lies beneath this step's own writes, which are not durable yet.
         let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
         let held = Held {
+            peer: session.peer,
             tree: self.trees.shared(&session.scope, &session.peer),
             core_roster: &self.roster,
             store: step.overlay.store,

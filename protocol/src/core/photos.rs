@@ -61,7 +61,10 @@ impl Core {
             let document = DocumentId(keys::tail(&key).unwrap_or_default());
             let shown = match &scope {
                 crate::sync::Scope::All => true,
-                crate::sync::Scope::Party(party) => step.overlay.get(&keys::party(party, &document))?.is_some(),
+                crate::sync::Scope::Party(party) => {
+                    step.overlay.get(&keys::party(party, &document))?.is_some()
+                        && step.overlay.get(&keys::released(peer, &document))?.is_none()
+                }
             };
             if shown {
                 return Ok(true);

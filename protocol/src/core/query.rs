@@ -351,6 +351,19 @@ fn row(id: DocumentId, summary: Summary) -> Row {
         driver: summary.driver,
         run: summary.run,
         window: summary.window,
+        outcome: summary.outcome,
+        rank: summary.rank,
+        parties: summary.named,
+        address: summary.address,
+        place: summary.place,
+        stop: summary.stop,
+        opened: summary.opened,
+        since: summary.since,
+        messages: summary.messages,
+        lines: summary.lines,
+        kinds: summary.kinds,
+        workflow: summary.workflow,
+        due: summary.due,
     }
 }
 

@@ -8,10 +8,13 @@ use super::trees::Move;
 use super::{Core, PAGE, Release, Step};
 use crate::edit::Edit;
 use crate::id::{DocumentId, EditId};
+use crate::shipment::status::ExceptionKind;
+use crate::shipment::view::{Standing, TimelineEntry};
 use crate::shipment::{History, Render};
 use crate::store::{Store, StoreError};
 use crate::sync::JournalEntry;
 use crate::sync::fingerprint::digest;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Documents refreshed in one idle step: a few milliseconds of work.
@@ -54,14 +57,15 @@ impl Core {
         };
         let mut parties = before.parties.clone();
         for party in &render.parties {
-            if !parties.contains(party) {
-                // The document comes into this party's scope: its devices are to be sent all of it.
-                parties.push(party.clone());
-                step.overlay.batch.put(keys::party(party, &document), Vec::new());
-                let heads: Vec<EditId> = keys::read(&step.overlay, &keys::heads(&document))?.unwrap_or_default();
-                step.moves.push(Move::Widen(party.clone(), document, digest(&document, &heads)));
-                self.widening.entry(document).or_default().push((self.counters.journal_end, party.clone()));
-                self.journal(step, &JournalEntry::Widen { document, party: party.clone() });
+            let again = render.named.contains(party)
+                && !before.named.contains(party)
+                && self.named_again(step, party, &document)?;
+            let new = !parties.contains(party);
+            if new || again {
+                if new {
+                    parties.push(party.clone());
+                }
+                self.widen(step, &document, party)?;
             }
         }
         self.name_photos(step, &document, &render.photos)?;
@@ -79,6 +83,15 @@ impl Core {
         for twin in twins.iter().filter(|twin| !before.twins.contains(twin)) {
             self.mark_stale(step, twin)?;
         }
+        let at = |wanted: &dyn Fn(&TimelineEntry) -> bool| {
+            let entry = view.timeline.iter().find(|entry| entry.counted && wanted(entry));
+            entry.map(|entry| entry.at.clone()).unwrap_or_default()
+        };
+        let mut kinds: BTreeSet<String> = view.exceptions.iter().map(|exception| exception.kind.to_string()).collect();
+        kinds.extend(goods_amiss(&view.timeline).map(str::to_owned));
+        if !twins.is_empty() {
+            kinds.insert(ExceptionKind::NumberTwice.to_string());
+        }
         let summary = Summary {
             number: view.number.clone(),
             status: view.status.clone(),
@@ -92,6 +105,19 @@ impl Core {
             window: text("window"),
             parties,
             twins,
+            outcome: render.outcome.map(|outcome| outcome.to_string()).unwrap_or_default(),
+            named: render.named.iter().cloned().collect(),
+            rank: u64::from(render.rank),
+            address: text("address"),
+            place: text("place"),
+            stop: view.plan.get("stop").and_then(serde_json::Value::as_i64),
+            opened: at(&|entry| entry.action == "open"),
+            since: at(&|entry| entry.standing == Some(Standing::Decides)),
+            messages: view.timeline.iter().filter(|entry| entry.counted && entry.action == "say").count() as u64,
+            lines: view.plan.get("lines").and_then(|lines| lines.as_array()).map_or(0, Vec::len) as u64,
+            kinds: kinds.into_iter().collect(),
+            workflow: view.workflow.clone(),
+            due: view.plan.get("amount_due").and_then(serde_json::Value::as_i64),
         };
         if summary != before {
             step.overlay.batch.put(keys::summary(&document), keys::encode(&summary));
@@ -102,6 +128,21 @@ impl Core {
             step.overlay.batch.remove(key);
             self.counters.stale = self.counters.stale.saturating_sub(1);
         }
+        Ok(())
+    }
+
+    /// A document comes into a party's scope: its devices are to be sent all of it.
+    pub(super) fn widen<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        document: &DocumentId,
+        party: &str,
+    ) -> Result<(), StoreError> {
+        step.overlay.batch.put(keys::party(party, document), Vec::new());
+        let heads: Vec<EditId> = keys::read(&step.overlay, &keys::heads(document))?.unwrap_or_default();
+        step.moves.push(Move::Widen(party.to_owned(), *document, digest(document, &heads)));
+        self.widening.entry(*document).or_default().push((self.counters.journal_end, party.to_owned()));
+        self.journal(step, &JournalEntry::Widen { document: *document, party: party.to_owned() });
         Ok(())
     }
 
@@ -155,6 +196,26 @@ impl Core {
     pub(super) fn history<S: Store>(&self, step: &Step<'_, S>, document: &DocumentId) -> Result<History, StoreError> {
         Ok(History::new(self.edits_of(&step.overlay, document)?))
     }
+}
+
+/// What people want to see in a list although it contradicts nothing: goods that were missing or damaged by a record that stands, and
+/// records that do not count.
+fn goods_amiss(timeline: &[TimelineEntry]) -> impl Iterator<Item = &'static str> {
+    let stands = |entry: &&TimelineEntry| {
+        entry.counted && !matches!(entry.standing, Some(Standing::Retracted | Standing::Rejected))
+    };
+    let any = move |field: &str| {
+        timeline
+            .iter()
+            .filter(stands)
+            .filter_map(|entry| entry.detail.as_ref()?.get("lines")?.as_array())
+            .flatten()
+            .any(|line| line.get(field).and_then(serde_json::Value::as_i64).is_some_and(|quantity| quantity > 0))
+    };
+    let not_counted = timeline.iter().any(|entry| !entry.counted);
+    [("short", any("short")), ("damaged", any("damaged")), ("not_counted", not_counted)]
+        .into_iter()
+        .filter_map(|(kind, there)| there.then_some(kind))
 }
 
 /// The documents of a number.

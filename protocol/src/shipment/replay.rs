@@ -215,6 +215,12 @@ fn write(document: &mut Automerge, plan: &ObjId, edits: &ObjId, event: &Event) -
         };
         if let Some(fields) = fields {
             for (key, value) in registers(fields) {
+                // Who chooses one of several values has changed something, also when it is the one that Automerge would show:
+                // by itself it would keep that older operation, and somebody else's choice at the same time would hide this one.
+                let values = change.get_all(plan, key.as_str())?;
+                if values.iter().any(|(value, _)| *value != values[0].0) {
+                    change.delete(plan, key.as_str())?;
+                }
                 match value {
                     Scalar::Int(number) => change.put(plan, key, number)?,
                     Scalar::Text(text) => change.put(plan, key, text)?,

@@ -51,6 +51,18 @@ pub enum ExceptionKind {
     NumberTwice,
 }
 
+impl std::fmt::Display for ExceptionKind {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Contradiction => "contradiction",
+            Self::ResolutionDisputed => "resolution_disputed",
+            Self::ResolutionOnRetracted => "resolution_on_retracted",
+            Self::RetractedAfterUse => "retracted_after_use",
+            Self::NumberTwice => "number_twice",
+        })
+    }
+}
+
 /// What the status rules find in a history.
 #[derive(Debug, Clone)]
 pub struct Status<'a> {

@@ -139,8 +139,14 @@ pub struct Render {
     pub edits_hash: Digest,
     /// Digest of the view.
     pub view_hash: Digest,
-    /// Every party the plan names or ever named: who may see the shipment.
+    /// Every party the plan names or ever named: who has had to do with the shipment.
     pub parties: BTreeSet<String>,
+    /// The parties that the plan names now, by any of the values of a field that has several.
+    pub named: BTreeSet<String>,
+    /// How the shipment has ended, if its status ends it.
+    pub outcome: Option<Outcome>,
+    /// How far along it is: the rank of its status.
+    pub rank: u32,
     /// The photos that its records name, with the devices that made them.
     pub photos: BTreeMap<FileHash, BTreeSet<DeviceKey>>,
     /// Each register of the plan with its values and who set them.
@@ -180,10 +186,14 @@ impl Render {
             values.sort_by_key(|(_, edit)| (role_of(edit).map_or(usize::MAX, |role| role as usize), *edit));
         }
         let view = view(document, history, effects, roster, &registers, arrival);
+        let step = effects.workflow.as_ref().and_then(|workflow| workflow.step(&view.status));
         Ok(Self {
             edits_hash: edits_hash(history.events().iter().map(|event| event.edit.id), roster),
             view_hash: view_hash(&view),
             parties: parties(history, effects),
+            named: named(&registers),
+            outcome: step.and_then(|step| step.outcome),
+            rank: step.map_or(0, |step| step.rank),
             photos: photos(history, effects),
             view,
             registers,
@@ -295,6 +305,18 @@ fn parties(history: &History, effects: &Effects) -> BTreeSet<String> {
         .flat_map(|plan| plan.driver.iter().chain(plan.parties.values()))
         .filter(|party| !party.is_empty())
         .cloned()
+        .collect()
+}
+
+fn named(registers: &BTreeMap<String, Register>) -> BTreeSet<String> {
+    registers
+        .iter()
+        .filter(|(key, _)| *key == "driver" || key.starts_with("parties/"))
+        .flat_map(|(_, values)| values)
+        .filter_map(|(value, _)| match value {
+            Scalar::Text(party) if !party.is_empty() => Some(party.clone()),
+            _ => None,
+        })
         .collect()
 }
 

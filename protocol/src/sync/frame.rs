@@ -72,6 +72,20 @@ impl Holds {
 }
 
 cbor_map! {
+    /// A document that a device would let go of; and in the answer, that it may.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Parting {
+        /// The document.
+        1 => document: DocumentId,
+        /// Its heads at the device, ascending.
+        2 => heads: Vec<EditId>,
+    }
+}
+
+/// Documents that are let go of in one frame.
+pub const PARTING_MAX: usize = 256;
+
+cbor_map! {
     /// A device asks to become a member.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Redeem {
@@ -118,6 +132,10 @@ pub enum Frame {
     Welcome(Welcome),
     /// Why the sender will not go on, in words for a person.
     Refuse(String),
+    /// A device would let go of some documents.
+    Part(Vec<Parting>),
+    /// The hub lets it.
+    Parted(Vec<Parting>),
 }
 
 /// Why bytes are not a frame. The connection is closed; nothing of the frame takes effect.
@@ -162,6 +180,8 @@ impl Encode for Frame {
             Self::Redeem(body) => kind(9, &|w| body.encode(w)),
             Self::Welcome(body) => kind(10, &|w| body.encode(w)),
             Self::Refuse(why) => kind(11, &|w| w.text(why)),
+            Self::Part(documents) => kind(12, &|w| documents.encode(w)),
+            Self::Parted(documents) => kind(13, &|w| documents.encode(w)),
         }
     }
 }
@@ -200,6 +220,8 @@ impl Frame {
             9 => Self::Redeem(Redeem::decode(&mut reader)?),
             10 => Self::Welcome(Welcome::decode(&mut reader)?),
             11 => Self::Refuse(String::decode(&mut reader)?.chars().take(500).collect()),
+            12 => Self::Part(Vec::decode(&mut reader)?),
+            13 => Self::Parted(Vec::decode(&mut reader)?),
             kind => return Err(FrameError::Unknown(kind)),
         };
         reader.end()?;

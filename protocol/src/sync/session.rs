@@ -372,6 +372,11 @@ impl Session {
         }
     }
 
+    /// Documents that are to be repaired.
+    pub fn to_repair(&self) -> impl Iterator<Item = &DocumentId> {
+        self.repairs.iter().map(|(document, _)| document)
+    }
+
     /// The peer has nothing of these.
     fn lacking(&mut self, documents: Vec<DocumentId>) {
         for document in documents {

@@ -2,11 +2,11 @@
 
 use super::world::{DAWN, Event, Request, World};
 use crate::firm::with_evidence;
-use creel_protocol::core::io::{Act, Input, Order, Packed, Query, Targets};
+use creel_protocol::core::io::{Act, Input, Keep, Order, Packed, Query, Targets};
 use creel_protocol::core::keys;
 use creel_protocol::edit::Edit;
 use creel_protocol::edit::action::{Action, Line, Measure, PlanFields, Record, Window};
-use creel_protocol::id::{DocumentId, EditId, Tap};
+use creel_protocol::id::{DocumentId, EditId, FileHash, Tap};
 use creel_protocol::roster::Role;
 use creel_protocol::store::Store as _;
 use creel_protocol::sync::Frame;
@@ -35,6 +35,10 @@ impl World {
             if let Some(session) = self.rng.pick(&sessions).copied() {
                 self.feed(at, Input::Repeat { session });
             }
+        } else if self.rng.percent(4) {
+            self.tidy(at);
+        } else if self.rng.percent(8) {
+            self.fetch_some();
         } else if let Some(act) = self.invent(at) {
             let tap = Tap(self.rng.bytes());
             if self.rng.percent(20) {
@@ -43,6 +47,12 @@ impl World {
             }
             self.act(at, tap, act);
         }
+    }
+
+    /// A device lets go of what it needs no more; its clock may lie about how long it had it.
+    pub(super) fn tidy(&mut self, at: usize) {
+        let keep = if self.rng.percent(70) { 0 } else { self.rng.between(0, 5_000) };
+        self.feed(at, Input::Tidy { keep: Keep { closed_ms: keep, left_ms: keep / 2 } });
     }
 
     /// Somebody takes a file for another device along.
@@ -101,6 +111,7 @@ impl World {
         }
         let words = format!("{} taps {}: {act:?}", self.nodes[at].name, tap.short());
         self.note(&words.chars().take(200).collect::<String>());
+        self.take_photos(at, &act);
         let request = self.request(Request::Act { tap });
         let by = self.rng.percent(20).then(|| "Xiao Ming".to_owned());
         self.feed(at, Input::Act { request, tap, by, act });
@@ -238,6 +249,9 @@ impl World {
         }
         if self.rng.percent(20) {
             record.scan = Some("LOT-9".to_owned());
+        }
+        if self.rng.percent(15) {
+            record.photos.push(FileHash(self.rng.bytes()));
         }
         record
     }

@@ -21,7 +21,7 @@ impl World {
             60..=79 => {
                 let mut disk = self.nodes[at].engine.clone();
                 disk.crash();
-                self.nodes[at].backup = Some(disk);
+                self.nodes[at].backup = Some((disk, self.nodes[at].photos.clone()));
             }
             80..=89 => self.restore(at),
             _ => self.clone_device(at),
@@ -62,7 +62,7 @@ impl World {
 
     /// A device is set back to its last backup.
     fn restore(&mut self, at: usize) {
-        let Some(backup) = self.nodes[at].backup.clone() else { return };
+        let Some((backup, photos)) = self.nodes[at].backup.clone() else { return };
         // A restored hub must first fetch its own entries from members, which comes later: see docs/decisions.
         let height = |engine: &MemoryEngine| {
             let (from, to) = keys::under(b"r");
@@ -72,7 +72,7 @@ impl World {
             return;
         }
         self.stop(at);
-        self.nodes[at].engine = backup;
+        (self.nodes[at].engine, self.nodes[at].photos) = (backup, photos);
         self.nodes[at].forgetful = true;
         (self.forked, self.faults) = (true, self.faults + 1);
         self.made.retain(|(node, _), _| *node != at);
@@ -111,13 +111,13 @@ impl World {
         disk.crash();
         let (name, role, party) = (format!("{}’", original.name), original.role, original.party.clone());
         let identity = Identity { device: original.identity.device.clone(), issuer: None };
-        let planted = original.planted.clone();
+        let (planted, photos) = (original.planted.clone(), original.photos.clone());
         let words = format!("{} is cloned", original.name);
         self.note(&words);
         self.nodes[at].forgetful = true;
         let clone = self.add(&name, identity, role, party, disk);
         self.nodes[clone].forgetful = true;
-        self.nodes[clone].planted = planted;
+        (self.nodes[clone].planted, self.nodes[clone].photos) = (planted, photos);
         (self.forked, self.faults) = (true, self.faults + 1);
         self.start(clone);
     }

@@ -8,6 +8,7 @@ use creel_protocol::id::{DocumentId, EditId};
 use creel_protocol::shipment::Render;
 use creel_protocol::shipment::status::EXCEPTIONS_MAX;
 use creel_protocol::store::Store as _;
+use creel_protocol::sync::fingerprint::digest;
 use std::collections::{BTreeMap, BTreeSet};
 
 type Holdings = BTreeMap<DocumentId, BTreeSet<EditId>>;
@@ -72,21 +73,38 @@ impl World {
                 if unknown > 0 {
                     return Err(format!("the hub lacks {unknown} edits of {document} that {} holds", node.name));
                 }
-                if missing > 0 && (node.sees_all() || self.in_scope(*document, node.party.as_deref())) {
+                let owed = node.sees_all()
+                    || self.in_scope(*document, node.party.as_deref()) && !self.let_go(*at, document, &at_hub);
+                if missing > 0 && owed {
                     return Err(format!("{} lacks {missing} edits of {document}", node.name));
                 }
                 if !scope && !node.planted.contains(document) {
                     return Err(format!("{} holds {document}, which is none of its business", node.name));
                 }
             }
-            for document in hub.keys() {
-                let scope = node.sees_all() || self.in_scope(*document, node.party.as_deref());
-                if scope && !theirs.contains_key(document) {
+            for (document, at_hub) in hub {
+                let owed = node.sees_all()
+                    || self.in_scope(*document, node.party.as_deref()) && !self.let_go(*at, document, at_hub);
+                if owed && !theirs.contains_key(document) {
                     return Err(format!("{} lacks shipment {document}", node.name));
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether a device may do without a document: it has let go of it as the hub holds it now, or the hub knows that it has.
+    fn let_go(&self, at: usize, document: &DocumentId, at_hub: &BTreeSet<EditId>) -> bool {
+        let node = &self.nodes[at];
+        let released = keys::released(&node.key(), document);
+        if self.nodes[0].engine.get(&released).is_ok_and(|found| found.is_some()) {
+            return true;
+        }
+        let edits = self.edits_at(0, document);
+        let known: BTreeSet<EditId> = edits.iter().flat_map(|edit| edit.statement.after.iter().copied()).collect();
+        let heads: Vec<EditId> = at_hub.difference(&known).copied().collect();
+        let gone = node.engine.get(&keys::gone(document)).ok().flatten();
+        gone.is_some_and(|gone| gone == digest(document, &heads).0)
     }
 
     /// Whether somebody who may plan has named the party. A device that was set back may have forgotten that it did.
@@ -193,13 +211,18 @@ impl World {
             return Err(format!("{document} shows the exceptions {raised:?} and should {:?}", found.exceptions));
         }
         // Promise 4: a window that two people changed without knowing of each other shows both values.
-        let standing = crate::oracle::windows(&edits, &counted).len();
+        let windows = crate::oracle::windows(&edits, &counted);
+        let standing = windows.len();
         let conflict = shown.view.conflicts.iter().find(|conflict| conflict.field == "window");
         let told = conflict.map_or(usize::from(shown.view.plan.contains_key("window")), |conflict| {
             let values: BTreeSet<_> = conflict.values.iter().map(|candidate| &candidate.value).collect();
             values.len()
         });
-        if told == standing { Ok(()) } else { Err(format!("{standing} windows stand and {told} are shown")) }
+        if told == standing {
+            Ok(())
+        } else {
+            Err(format!("{document}: the windows {windows:?} stand and {told} are shown: {conflict:?}"))
+        }
     }
 
     /// Promise 6: the view is the same in whatever order the edits come.

@@ -1,7 +1,7 @@
 //! A seeded simulator: many nodes with the core that ships, over links and disks that fail, in virtual time.
 //!
 //! Read `world` (what there is and what happens when), `shell` (what the node's edge does with the core's outputs), `link`
-//! (connections), `acts` (what people do), `faults` and `attack` (what goes wrong), `enrol` (how members come in), then
+//! (connections), `acts` (what people do), `photos` (their files), `faults` and `attack` (what goes wrong), `enrol` (how members come in), then
 //! `judge` (what is demanded when the faults have ended).
 //!
 //! One seed is one run: same seed, same trace, byte for byte.
@@ -12,6 +12,7 @@ mod enrol;
 mod faults;
 mod judge;
 mod link;
+mod photos;
 mod rng;
 mod shell;
 mod trace;

@@ -6,7 +6,7 @@ use super::trace::Trace;
 use crate::firm::key_of;
 use creel_protocol::core::io::{Act, CommitId, RequestId, SessionId};
 use creel_protocol::core::{Core, Identity, found};
-use creel_protocol::id::{DeviceKey, DocumentId, EditId, OrganisationId, Tap};
+use creel_protocol::id::{DeviceKey, DocumentId, EditId, FileHash, OrganisationId, Tap};
 use creel_protocol::roster::Role;
 use creel_protocol::sync::Frame;
 use creel_protocol::workflow::{PRESETS, Workflow};
@@ -70,8 +70,10 @@ pub(super) struct Node {
     pub(super) idle_due: bool,
     /// How far its clock is off, in milliseconds.
     pub(super) clock: i64,
+    /// Photos that are files on its disk.
+    pub(super) photos: BTreeSet<FileHash>,
     /// What its disk held when it was last backed up.
-    pub(super) backup: Option<MemoryEngine>,
+    pub(super) backup: Option<(MemoryEngine, BTreeSet<FileHash>)>,
     pub(super) sessions: BTreeMap<SessionId, (LinkId, usize)>,
     /// Sessions with a peer that is no node of ours.
     pub(super) hostile: BTreeMap<SessionId, DeviceKey>,
@@ -99,6 +101,8 @@ pub(super) enum Request {
     Redeem { newcomer: usize, secret: Vec<u8>, exporter: [u8; 32], lost: bool },
     Forged,
     Show,
+    Wanted { from: usize },
+    MayFetch { to: usize, photo: FileHash },
     Pack { to: usize },
     Unpack,
 }
@@ -288,6 +292,7 @@ impl World {
             sync_due: false,
             idle_due: false,
             clock: if lies { years * 31_557_600_000 } else { 0 },
+            photos: BTreeSet::new(),
             backup: None,
             sessions: BTreeMap::new(),
             hostile: BTreeMap::new(),
@@ -333,7 +338,12 @@ impl World {
         }
         self.heal()?;
         self.quiet("after the faults ended")?;
+        // Once more with everybody at peace: what is let go of now must not be missed, nor sent again.
+        (0..self.nodes.len()).for_each(|at| self.tidy(at));
+        self.quiet("after devices have let go of what they need no more")?;
+        self.fetch_all()?;
         self.judge()?;
+        self.judge_photos()?;
         self.reconnect_in_peace()
     }
 
