@@ -33,7 +33,7 @@ const LINK_FRAMES_MAX: usize = 131_072;
 
 /// When a device first looks for what it may let go of, and how often after that.
 const TIDY_FIRST: Duration = Duration::from_secs(5);
-const TIDY_EACH: Duration = Duration::from_secs(600);
+const TIDY_EACH: Duration = Duration::from_secs(60);
 
 /// What goes to a connection.
 #[derive(Debug)]
