@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     let done = match words[..] {
         ["test"] => test(false),
         ["test", "--quick"] => test(true),
+        ["bench", "sync", ref more @ ..] => sync(more),
         ["bench", name] => bench(name),
         ["picture"] => picture::draw(),
         _ => {
@@ -147,6 +148,22 @@ fn interop(steps: &mut Steps) -> Result<(), String> {
         "interop: a proof with any one byte changed does not",
         Command::new(&inside).arg(&script).arg("--mutate").arg("--vector").arg(&wire),
     )
+}
+
+/// creel beside other systems. Their drivers are a workspace of their own, so that nothing of them is in creel's lock file.
+fn sync(more: &[&str]) -> Result<(), String> {
+    let mut steps = Steps::new();
+    let peers = root().join("tests/peers");
+    steps.run(
+        "other systems: npm packages",
+        Command::new("npm").args(["ci", "--no-fund", "--no-audit"]).current_dir(peers.join("js")),
+    )?;
+    steps.run("release build", &mut cargo(&["build", "--release", "-p", "creel", "--bins"]))?;
+    let manifest = peers.join("Cargo.toml");
+    let manifest = manifest.to_string_lossy();
+    steps.run("other systems: build", &mut cargo(&["build", "--release", "--manifest-path", &manifest]))?;
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| peers.join("target"), PathBuf::from);
+    steps.run("sync", Command::new(target.join("release/bench-sync")).arg("--creel").arg(built("creel")).args(more))
 }
 
 fn bench(name: &str) -> Result<(), String> {
