@@ -111,11 +111,12 @@ impl World {
         disk.crash();
         let (name, role, party) = (format!("{}’", original.name), original.role, original.party.clone());
         let identity = Identity { device: original.identity.device.clone(), issuer: None };
-        let (planted, photos) = (original.planted.clone(), original.photos.clone());
+        let (planted, photos, let_go) = (original.planted.clone(), original.photos.clone(), original.let_go.clone());
         let words = format!("{} is cloned", original.name);
         self.note(&words);
         self.nodes[at].forgetful = true;
         let clone = self.add(&name, identity, role, party, disk);
+        self.nodes[clone].let_go = let_go;
         self.nodes[clone].forgetful = true;
         (self.nodes[clone].planted, self.nodes[clone].photos) = (planted, photos);
         (self.forked, self.faults) = (true, self.faults + 1);

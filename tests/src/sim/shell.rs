@@ -104,6 +104,8 @@ impl World {
             return self.fail(format!("a batch was refused: {error}"));
         }
         node.unsynced.extend(batch.writes().map(|(key, _)| key.to_vec()));
+        let gone = batch.writes().filter(|(key, value)| key.first() == Some(&b'g') && value.is_some());
+        node.let_go.extend(gone.filter_map(|(key, _)| keys::tail(key).map(DocumentId)));
     }
 
     /// Takes note of every edit and roster entry that a node keeps.
@@ -251,7 +253,8 @@ impl World {
         let sender = &self.nodes[at];
         let durable = |id: &EditId| {
             let key = keys::edit(&document, id);
-            !sender.unsynced.contains(&key) && sender.engine.get(&key).is_ok_and(|found| found.is_some())
+            sender.let_go.contains(&document)
+                || !sender.unsynced.contains(&key) && sender.engine.get(&key).is_ok_and(|found| found.is_some())
         };
         let named = self.named.get(&document);
         let named = named.is_some_and(|edits| edits.iter().any(|(id, named)| named.contains(&party) && durable(id)));

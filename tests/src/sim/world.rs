@@ -79,6 +79,8 @@ pub(super) struct Node {
     pub(super) hostile: BTreeMap<SessionId, DeviceKey>,
     /// Documents that a hostile peer put here, whether or not they belong here.
     pub(super) planted: BTreeSet<DocumentId>,
+    /// Documents that it ever let go of: whose they are it knows, also while they come back piece by piece.
+    pub(super) let_go: BTreeSet<DocumentId>,
     /// Its disk was rolled back or copied, so it may have forgotten what it said.
     pub(super) forgetful: bool,
 }
@@ -297,6 +299,7 @@ impl World {
             sessions: BTreeMap::new(),
             hostile: BTreeMap::new(),
             planted: BTreeSet::new(),
+            let_go: BTreeSet::new(),
             forgetful: false,
         });
         self.nodes.len() - 1
