@@ -25,8 +25,9 @@ impl Core {
         by: Option<&String>,
         act: Act,
     ) -> Result<Reply, Refusal> {
-        let several = matches!(act, Act::Record { .. } | Act::Measure { .. } | Act::Plan { .. });
-        if several && let Some(made) = made_before(step, &tap)? {
+        // A retried tap is answered with what it made, also when its shipment was let go of meanwhile.
+        let makes_edits = !matches!(act, Act::Import { .. } | Act::Invite { .. } | Act::Publish { .. });
+        if makes_edits && let Some(made) = made_before(step, &tap)? {
             return Ok(Reply::Made(made));
         }
         let made = match act {
@@ -53,11 +54,12 @@ impl Core {
                 vec![self.make(step, now, tap, by, arrival.document, &action)?]
             }
             Act::Import { orders, dry_run } => return self.import(step, now, &orders, dry_run),
+            Act::Publish { toml } => return self.publish(step, now, toml),
             Act::Invite { request, expires, addresses } => {
                 return self.invite(step, tap, request, expires, addresses);
             }
         };
-        if several {
+        if makes_edits {
             let edits: Vec<_> = made.iter().map(|made| (made.edit, made.id)).collect();
             step.overlay.batch.put(keys::request(&tap), keys::encode(&edits));
         }

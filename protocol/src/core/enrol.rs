@@ -1,6 +1,6 @@
 //! Founding an organisation, inviting and admitting members.
 
-use super::io::{Now, Refusal, Reply};
+use super::io::{Now, PublishedWorkflow, Refusal, Reply};
 use super::keys;
 use super::{Core, Identity, Release, Step};
 use crate::cbor::{Bytes, Encode};
@@ -9,6 +9,7 @@ use crate::roster::invite::{Invite, InviteRequest, Issued, device_proof, hub_pro
 use crate::roster::{Change, Enrol, Publish, Role, Roster, RosterError};
 use crate::store::{Batch, Store, StoreError};
 use crate::sync::frame::{Redeem, Welcome};
+use crate::workflow::Workflow;
 use ed25519_dalek::SigningKey;
 
 /// A new organisation: its hub is its first member, an admin, and its workflow is published. The batch is to be made
@@ -89,6 +90,42 @@ impl Core {
         let root = crate::id::Digest(*blake3::hash(&self.roster.genesis().root.0).as_bytes());
         let invite = Invite { root, addresses, secret: Bytes(secret.to_vec()), expires };
         Ok(Reply::Invited(invite.to_text()))
+    }
+
+    /// Publishes a workflow. The same text as the newest one's changes nothing.
+    pub(super) fn publish<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        toml: String,
+    ) -> Result<Reply, Refusal> {
+        let Some(issuer) = self.identity.issuer.clone().filter(|_| self.is_hub()) else {
+            return Err(Refusal::Invalid("only the hub publishes workflows: do this on the hub".to_owned()));
+        };
+        let invalid = |error: &dyn std::fmt::Display| Refusal::Invalid(error.to_string());
+        Workflow::parse(&toml).map_err(|error| invalid(&error))?;
+        if self.roster.newest_workflow().is_none_or(|(newest, _)| newest != Workflow::id(&toml)) {
+            let change = Change::Publish(Publish { toml });
+            let entry = self.roster.write(change, now.0, &issuer).map_err(|error| invalid(&error))?;
+            self.roster.append(&entry).map_err(|error| invalid(&error))?;
+            step.overlay.batch.put(keys::roster(self.roster.height()), entry);
+            step.releases.push(Release::Roster(self.roster.height(), self.roster.head()));
+        }
+        Ok(Reply::Workflows(self.workflows()))
+    }
+
+    /// The workflows that were published, the newest first.
+    pub(super) fn workflows(&self) -> Vec<PublishedWorkflow> {
+        let newest = self.roster.newest_workflow().map(|(id, _)| id);
+        let published = self.roster.workflows().into_iter();
+        published
+            .map(|(published, id, workflow)| PublishedWorkflow {
+                id,
+                current: newest == Some(id),
+                published,
+                workflow: Workflow::clone(workflow),
+            })
+            .collect()
     }
 
     /// A device asks to become a member. The enrolment and the invite's use are one commit, durable before the answer.

@@ -3,14 +3,14 @@
 use crate::cbor::Bytes;
 use crate::edit::Edit;
 use crate::edit::action::{Line, Measure, PlanFields, Record};
-use crate::id::{DeviceKey, DocumentId, EditId, FileHash, OrganisationId, Tap};
+use crate::id::{DeviceKey, DocumentId, EditId, FileHash, OrganisationId, Tap, WorkflowId};
 use crate::roster::Role;
 use crate::roster::invite::InviteRequest;
 use crate::shipment::view::{Exception, View};
 use crate::store::{Batch, StoreError};
 use crate::sync::Frame;
 use crate::sync::frame::{Redeem, Welcome};
-use crate::workflow::Label;
+use crate::workflow::{Label, Workflow};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -293,6 +293,11 @@ pub enum Act {
         /// Only tell what would be done.
         dry_run: bool,
     },
+    /// Publishes a workflow: shipments that are opened from now on follow it.
+    Publish {
+        /// Its text.
+        toml: String,
+    },
     /// Invites a member.
     Invite {
         /// Who.
@@ -314,6 +319,8 @@ pub enum Query {
         /// The filter; empty for all.
         filter: String,
     },
+    /// The workflows that were published, the newest first.
+    Workflows,
     /// One shipment.
     Show {
         /// Its number or id.
@@ -476,6 +483,20 @@ pub struct Row {
     pub workflow: String,
     /// The money due, in the currency's minor unit.
     pub due: Option<i64>,
+}
+
+/// A workflow as the roster has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PublishedWorkflow {
+    /// What shipments name it by.
+    pub id: WorkflowId,
+    /// Whether new shipments follow it.
+    pub current: bool,
+    /// The height of the roster entry that published it.
+    pub published: u64,
+    /// What it says.
+    #[serde(flatten)]
+    pub workflow: Workflow,
 }
 
 /// A shipment with everything about it.
@@ -662,6 +683,8 @@ pub enum Reply {
     Imported(ImportReport),
     /// An invite's text.
     Invited(String),
+    /// The workflows that were published, the newest first.
+    Workflows(Vec<PublishedWorkflow>),
     /// How the node is.
     Status(Box<NodeStatus>),
     /// Shipments.

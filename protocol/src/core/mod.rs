@@ -267,7 +267,7 @@ impl Core {
         let one = std::slice::from_ref;
         let names = match input {
             Input::Act { act, .. } => match act {
-                Act::Invite { .. } | Act::Retract { .. } => &[],
+                Act::Invite { .. } | Act::Publish { .. } | Act::Retract { .. } => &[],
                 Act::Record { shipments, .. }
                 | Act::Measure { shipments, .. }
                 | Act::Plan { targets: Targets::Named(shipments), .. } => shipments.as_slice(),
@@ -276,6 +276,7 @@ impl Core {
             },
             Input::Ask { query, .. } => match query {
                 Query::Status
+                | Query::Workflows
                 | Query::Pack { peer: None, .. }
                 | Query::WantedPhotos { .. }
                 | Query::MayFetch { .. }

@@ -62,6 +62,11 @@ impl<S: Store> Holding for Held<'_, S> {
     }
 
     fn edit(&self, document: &DocumentId, edit: &EditId) -> Result<Option<Edit>, StoreError> {
+        // An edit that was let go of and has come back may not be durable again, whatever the journal says of its first coming.
+        let arrival = keys::read::<Arrival>(self.store, &keys::arrival(edit))?;
+        if arrival.is_none_or(|arrival| arrival.seq >= self.journal_durable) {
+            return Ok(None);
+        }
         let bytes = self.store.get(&keys::edit(document, edit))?;
         bytes.map(|bytes| self.stored(bytes)).transpose()
     }

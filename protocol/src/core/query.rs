@@ -35,6 +35,9 @@ enum Term {
     Run(String),
     Consignee(String),
     Exception,
+    Open,
+    Ids(Vec<DocumentId>),
+    Since(String),
 }
 
 impl Filter {
@@ -60,6 +63,12 @@ impl Filter {
                 "run" => Term::Run(value),
                 "consignee" => Term::Consignee(value.to_lowercase()),
                 "is" if value == "exception" => Term::Exception,
+                "is" if value == "open" => Term::Open,
+                "since" => Term::Since(value),
+                "id" => {
+                    let ids = value.split(',').map(DocumentId::parse).collect::<Result<_, _>>();
+                    Term::Ids(ids.map_err(|_| Refusal::Invalid(format!("“{word}”: id takes shipments' ids")))?)
+                }
                 "limit" => {
                     let limit =
                         value.parse().map_err(|_| Refusal::Invalid(format!("“{word}”: limit takes a number")))?;
@@ -69,7 +78,7 @@ impl Filter {
                 _ => {
                     return Err(Refusal::Invalid(format!(
                         "“{word}” is no filter: use status:, number:, driver: (or driver:none), shop:, party:, run:, \
-                         consignee:, is:exception, limit: or plain words"
+                         consignee:, is:exception, is:open, since:DATE, id:, limit: or plain words"
                     )));
                 }
             });
@@ -89,6 +98,10 @@ impl Filter {
             Term::Run(run) => summary.run == *run,
             Term::Consignee(consignee) => summary.consignee.to_lowercase().contains(consignee),
             Term::Exception => summary.exceptions > 0,
+            Term::Open => summary.outcome.is_empty(),
+            Term::Since(date) => summary.opened.as_str() >= date.as_str(),
+            // They are looked up by themselves.
+            Term::Ids(_) => true,
         })
     }
 }
@@ -97,6 +110,7 @@ impl Core {
     pub(super) fn ask<S: Store>(&mut self, step: &mut Step<'_, S>, query: Query) -> Result<Reply, Refusal> {
         match query {
             Query::Status => Ok(Reply::Status(Box::new(self.status()))),
+            Query::Workflows => Ok(Reply::Workflows(self.workflows())),
             Query::Pack { peer, after } => Ok(Reply::Packed(self.pack(step, peer.as_deref(), after)?)),
             Query::WantedPhotos { from } => Ok(Reply::Photos(Self::wanted_photos(step, from)?)),
             Query::MayFetch { peer, photo } => Ok(Reply::Is(self.may_fetch(step, &peer, &photo)?)),
@@ -171,6 +185,17 @@ impl Core {
         self.refresh_all(step)?;
         let limit = filter.limit.unwrap_or(usize::MAX);
         let mut found = Vec::new();
+        let ids = filter.terms.iter().find_map(|term| match term {
+            Term::Ids(ids) => Some(ids),
+            _ => None,
+        });
+        if let Some(ids) = ids {
+            for document in ids {
+                let summary: Option<Summary> = keys::cached(&step.overlay, &keys::summary(document))?;
+                found.extend(summary.filter(|summary| filter.fits(summary)).map(|summary| (*document, summary)));
+            }
+            return Ok(found);
+        }
         let (mut from, to) = keys::under(b"s");
         while found.len() < limit {
             let page = step.overlay.scan(&from, &to, PAGE)?;

@@ -404,6 +404,14 @@ impl Roster {
         self.workflows.get(id).filter(|(since, _)| *since <= height).map(|(_, workflow)| workflow)
     }
 
+    /// All workflows that were published, each with the height of the entry that first did, the newest of them first.
+    pub fn workflows(&self) -> Vec<(u64, WorkflowId, &Arc<Workflow>)> {
+        let mut workflows: Vec<_> =
+            self.workflows.iter().map(|(id, (height, workflow))| (*height, *id, workflow)).collect();
+        workflows.sort_by_key(|(height, _, _)| std::cmp::Reverse(*height));
+        workflows
+    }
+
     /// The workflow that new shipments are opened with.
     pub fn newest_workflow(&self) -> Option<(WorkflowId, &Arc<Workflow>)> {
         self.newest_workflow.map(|id| (id, &self.workflows[&id].1))
