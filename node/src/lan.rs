@@ -4,7 +4,7 @@
 //! that is a hint and no more: who answers must show that key in the handshake, and the core looks it up in the roster. Of two
 //! devices that find each other the one with the lower key dials.
 
-use crate::link::{self, CLOSE_REFUSED, Links, transport, truncated};
+use crate::link::{self, CLOSE_REFUSED, Links, Side, transport, truncated};
 use crate::tickets::Tickets;
 use crate::tls;
 use creel_protocol::id::{DeviceKey, OrganisationId};
@@ -127,7 +127,7 @@ impl Lan {
             for address in addresses {
                 match link::connect(&endpoint, &config, &address.to_string()).await {
                     Ok(connection) => {
-                        let why = links.session(&connection, key, true, &AtomicU64::default()).await;
+                        let why = links.session(&connection, key, Side::Dialled, &AtomicU64::default()).await;
                         connection.close(CLOSE_REFUSED, truncated(&why).as_bytes());
                         return;
                     }

@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: decisions about edits. What is admitted, counted, sent or acknowledged is the core's to say.
 
+mod abreast;
 mod enrol;
 mod error;
 mod folder;

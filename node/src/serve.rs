@@ -1,5 +1,6 @@
 //! A running node, put together: the store's thread, the QUIC endpoint, the HTTP API, and a clean end.
 
+use crate::abreast::Abreast;
 use crate::error::NodeError;
 use crate::folder::Folder;
 use crate::lan::Lan;
@@ -115,6 +116,7 @@ pub async fn serve(
         hub: known.hub,
         wanted: Arc::clone(&wanted),
     };
+        abreast: Abreast::default(),
 
     tokio::spawn(salvage(shell.clone(), folder.clone(), known.organisation));
 
