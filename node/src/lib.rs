@@ -9,6 +9,7 @@
 mod abreast;
 mod enrol;
 mod error;
+mod fixed;
 mod folder;
 mod framing;
 mod http;

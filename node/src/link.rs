@@ -29,6 +29,8 @@ use tokio::time::timeout;
 const IDLE: Duration = Duration::from_secs(150);
 /// How often a quiet connection is kept open.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// For how long a device beside the hub may leave unanswered what is to be answered, beyond two round trips.
+const SILENT: Duration = Duration::from_secs(3);
 /// How long a handshake may take: several round trips of a bad road.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(4);
 /// How long a peer may take for the rest of what was begun.
@@ -77,11 +79,11 @@ pub(crate) struct Links {
     /// This device.
     pub(crate) own: DeviceKey,
     pub(crate) hub: DeviceKey,
+    /// Whether this device knows an address of the hub, and dials that.
+    pub(crate) dials_hub: bool,
     pub(crate) wanted: Arc<Wanted>,
 }
 
-/// The transport for both sides.
-pub(crate) fn transport() -> Arc<TransportConfig> {
 /// Which side of a connection this is.
 #[derive(Debug, Clone)]
 pub(crate) enum Side {
@@ -91,6 +93,8 @@ pub(crate) enum Side {
     Accepted(watch::Receiver<usize>),
 }
 
+/// The transport for both sides.
+pub(crate) fn transport() -> Arc<TransportConfig> {
     let mut cubic = CubicConfig::default();
     cubic.initial_window(FIRST_FLIGHT_BYTES);
     let mut transport = TransportConfig::default();
@@ -247,6 +251,22 @@ impl Links {
         why
     }
 
+    /// A session with a device beside the hub that was dialled, until the connection ends or the device answers no more.
+    pub(crate) async fn meet(&self, connection: &Connection, peer: DeviceKey) -> String {
+        let silent = async {
+            falls_silent(connection).await;
+            connection.close(CLOSE_DONE, b"nothing was heard any more");
+            std::future::pending::<()>().await;
+        };
+        let number = AtomicU64::default();
+        let why = tokio::select! {
+            why = self.session(connection, peer, Side::Dialled, &number) => why,
+            () = silent => "it fell silent".to_owned(),
+        };
+        connection.close(CLOSE_REFUSED, truncated(&why).as_bytes());
+        why
+    }
+
     async fn read(
         &self,
         connection: &Connection,
@@ -340,6 +360,7 @@ async fn write(
     connection: &Connection,
     mut stream: quinn::SendStream,
     mut frames: mpsc::Receiver<LinkOut>,
+    mut held_by: Option<watch::Receiver<usize>>,
 ) -> Option<String> {
     let mut later = VecDeque::new();
     loop {
@@ -355,7 +376,6 @@ async fn write(
                 out => out,
             },
         };
-    mut held_by: Option<watch::Receiver<usize>>,
         match out {
             LinkOut::Send(frame) => {
                 if let Err(error) = framing::write(&mut stream, &frame).await {
@@ -382,6 +402,25 @@ async fn released(held_by: &mut Option<watch::Receiver<usize>>) {
     if let Some(held_by) = held_by {
         // With its place gone the connection is over, which others notice.
         let _ = held_by.wait_for(|count| *count == 0).await;
+    }
+}
+
+/// Ends when a peer has answered nothing for a while that is to be answered: it may have been switched off, and QUIC alone would
+/// wait for all of [`IDLE`].
+async fn falls_silent(connection: &Connection) {
+    // What a peer acknowledges; it does not acknowledge acknowledgements.
+    let asked = |stats: &quinn::ConnectionStats| stats.frame_tx.stream + stats.frame_tx.ping;
+    // Frames, not datagrams: anybody may send those, and a peer that was started anew answers with resets that prove nothing.
+    let heard = |stats: &quinn::ConnectionStats| stats.frame_rx.acks + stats.frame_rx.stream + stats.frame_rx.ping;
+    let (mut answers, mut before, mut since) = (0, 0, Instant::now());
+    loop {
+        let stats = connection.stats();
+        if heard(&stats) != answers || asked(&stats) == before {
+            (answers, before, since) = (heard(&stats), asked(&stats), Instant::now());
+        } else if since.elapsed() > SILENT + 2 * connection.rtt() {
+            return;
+        }
+        tokio::time::sleep(SILENT / 6).await;
     }
 }
 

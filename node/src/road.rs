@@ -92,7 +92,7 @@ pub(crate) async fn watch_network(shell: Shell) {
         match event {
             Ok(if_watch::IfEvent::Up(net)) if Instant::now() > settled => {
                 tracing::debug!(%net, "the network changed");
-                shell.signals.nudge.notify_one();
+                shell.signals.road_is_there();
             }
             Ok(_) => {}
             Err(error) => return tracing::info!("changes of the network are not noticed any more: {error}"),

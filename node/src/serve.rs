@@ -2,6 +2,7 @@
 
 use crate::abreast::Abreast;
 use crate::error::NodeError;
+use crate::fixed::Fixed;
 use crate::folder::Folder;
 use crate::lan::Lan;
 use crate::link::{Contacts, Links, transport};
@@ -48,12 +49,24 @@ pub struct ServeOptions {
     pub photo_quota: Option<u64>,
     /// Whether to find other devices on the same network, and be found. Never on loopback.
     pub lan: bool,
+    /// Addresses of other devices of the organisation, such as `shop.example:4910`, to dial beside those in the data folder's
+    /// settings.
+    pub peers: Vec<String>,
 }
 
 impl ServeOptions {
     /// Serves a data folder, all else by default.
     pub fn of(data: PathBuf) -> Self {
-        Self { data, quic: None, http: None, store: None, photos: None, photo_quota: None, lan: true }
+        Self {
+            data,
+            quic: None,
+            http: None,
+            store: None,
+            photos: None,
+            photo_quota: None,
+            lan: true,
+            peers: Vec::new(),
+        }
     }
 }
 
@@ -107,16 +120,18 @@ pub async fn serve(
     let quota = if known.is_hub { u64::MAX } else { PHOTO_QUOTA };
     let wanted = Wanted::new(options.photos.unwrap_or(policy), options.photo_quota.unwrap_or(quota));
     let wanted = Arc::new(wanted);
+    let settings = folder.settings()?;
     let links = Links {
         shell: shell.clone(),
         organisation: known.organisation,
         contacts: Arc::clone(&contacts),
+        abreast: Abreast::default(),
         folder: folder.clone(),
         own: known.own,
         hub: known.hub,
+        dials_hub: !known.is_hub && !settings.hub.is_empty(),
         wanted: Arc::clone(&wanted),
     };
-        abreast: Abreast::default(),
 
     tokio::spawn(salvage(shell.clone(), folder.clone(), known.organisation));
 
@@ -126,17 +141,27 @@ pub async fn serve(
     folder.write_addresses(&http.to_string(), &quic.to_string())?;
 
     tokio::spawn(links.clone().accept(endpoint.clone()));
-    let addresses = folder.settings()?.hub;
-    if !known.is_hub && !addresses.is_empty() {
+    if links.dials_hub {
+        let addresses = settings.hub;
         let tickets = Arc::new(Tickets::default());
         let whom = tls::Whom::Member(known.hub, Arc::clone(&tickets));
         let mut config = quinn::ClientConfig::new(Arc::new(tls::client(&identity.device, whom)?));
         config.transport_config(transport());
-        tokio::spawn(road::watch_network(shell.clone()));
         tokio::spawn(
             Road { links: links.clone(), endpoint: endpoint.clone(), config, tickets, hub: known.hub, addresses }
                 .keep(),
         );
+    }
+    let mut peers = settings.peers;
+    peers.extend(options.peers);
+    peers.sort_unstable();
+    peers.dedup();
+    if links.dials_hub || !peers.is_empty() {
+        tokio::spawn(road::watch_network(shell.clone()));
+    }
+    for address in peers {
+        let (links, endpoint, device) = (links.clone(), endpoint.clone(), identity.device.clone());
+        tokio::spawn(Fixed { links, endpoint, device, address }.keep());
     }
     if options.lan {
         tokio::spawn(Lan { links: links.clone(), endpoint: endpoint.clone(), device: identity.device.clone() }.keep());
