@@ -148,6 +148,7 @@ mod tests {
         for line in [
             "init --org Lake --workflow cold-chain",
             "serve --quic 0.0.0.0:4910 --http 127.0.0.1:0",
+            "serve --peer west-lake.example:4910 --peer 10.0.0.7:4910",
             "invite --role driver --party driver:li-wei --name phone",
             "join CREEL1:ABC --hub 10.0.0.1:4910",
             "import orders.csv --map map.toml --dry-run",

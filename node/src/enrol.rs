@@ -126,7 +126,7 @@ pub async fn join(data: &Path, invite: &str, hub: Option<&str>) -> Result<Joined
         folder.write_roster(&roster)?;
         let mut known = vec![address.clone()];
         known.extend(invite.addresses.iter().filter(|other| *other != address && hub.is_none()).cloned());
-        folder.write_settings(&Settings { hub: known })?;
+        folder.write_settings(&Settings { hub: known, ..folder.settings()? })?;
         let member = roster.member(&identity.key());
         return Ok(Joined {
             organisation: roster.genesis().organisation.clone(),

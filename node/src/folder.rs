@@ -31,6 +31,8 @@ const SALVAGE_FILE: &str = "salvage.cbor";
 pub(crate) struct Settings {
     /// Where the hub is found, the best address first.
     pub(crate) hub: Vec<String>,
+    /// Addresses of other devices of the organisation.
+    pub(crate) peers: Vec<String>,
 }
 
 /// A data folder.

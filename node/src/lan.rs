@@ -1,10 +1,10 @@
 //! Devices of the same organisation on the same network, found by DNS-SD over multicast DNS (RFC 6763, RFC 6762).
 //!
 //! A driver at a shop's door reaches the shop's node with no internet. Each node tells which device it is and where it listens;
-//! that is a hint and no more: who answers must show that key in the handshake, and the core looks it up in the roster. Of two
-//! devices that find each other the one with the lower key dials.
+//! that is a hint and no more: a key that is no member's by the roster held here is passed by, who answers must show that key in
+//! the handshake, and the core looks it up in the roster. Of two devices that find each other the one with the lower key dials.
 
-use crate::link::{self, CLOSE_REFUSED, Links, transport, truncated};
+use crate::link::{self, Links, transport};
 use crate::tickets::Tickets;
 use crate::tls;
 use creel_protocol::id::{DeviceKey, OrganisationId};
@@ -13,7 +13,6 @@ use mdns_sd::{ResolvedService, ServiceDaemon, ServiceEvent, ServiceInfo};
 use quinn::Endpoint;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -68,7 +67,8 @@ impl Lan {
         let host = format!("creel-{name}.local.");
         let service = ServiceInfo::new(SERVICE, &name, &host, "", address.port(), &properties[..])?;
         daemon.register(service.enable_addr_auto())?;
-        let events = daemon.browse(SERVICE)?;
+        let mut events = daemon.browse(SERVICE)?;
+        let mut members = self.links.shell.signals.members.subscribe();
         let mut found: HashMap<DeviceKey, Found> = HashMap::new();
         let mut again = tokio::time::interval(AGAIN);
         loop {
@@ -81,6 +81,11 @@ impl Lan {
                     Ok(_) => continue,
                     Err(_) => return Ok(()),
                 },
+                Ok(()) = members.changed() => {
+                    // Who was passed by may belong now: looking anew tells again of all that are there.
+                    found.retain(|key, _| self.links.shell.signals.is_member(key));
+                    events = daemon.browse(SERVICE)?;
+                }
                 _ = again.tick() => {}
             }
             for (key, found) in &mut found {
@@ -94,6 +99,10 @@ impl Lan {
         // The other one dials, if it is not ourselves.
         if service.get_property_val_str("org") != Some(mark) || key <= self.links.own {
             return;
+        }
+        // Anybody on the network can tell of any number of keys; such as are no member's cost no handshake and take no place.
+        if !self.links.shell.signals.is_member(&key) {
+            return tracing::debug!(device = %key.short(), "a device on this network is no member by the roster held here");
         }
         let port = service.get_port();
         let told = service.get_addresses_v4().into_iter().take(ADDRESSES_MAX);
@@ -127,8 +136,7 @@ impl Lan {
             for address in addresses {
                 match link::connect(&endpoint, &config, &address.to_string()).await {
                     Ok(connection) => {
-                        let why = links.session(&connection, key, true, &AtomicU64::default()).await;
-                        connection.close(CLOSE_REFUSED, truncated(&why).as_bytes());
+                        links.meet(&connection, key).await;
                         return;
                     }
                     Err(why) => tracing::debug!(%address, "a device on this network does not answer: {why}"),

@@ -6,8 +6,10 @@
 //!
 //! Deliberately absent: decisions about edits. What is admitted, counted, sent or acknowledged is the core's to say.
 
+mod abreast;
 mod enrol;
 mod error;
+mod fixed;
 mod folder;
 mod framing;
 mod http;

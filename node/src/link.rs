@@ -1,5 +1,6 @@
 //! Connections to peers: accepting them, and carrying frames both ways. How a device finds its way to the hub is in `road`.
 
+use crate::abreast::Abreast;
 use crate::folder::Folder;
 use crate::framing::{self, FramingError};
 use crate::photo_link::Wanted;
@@ -15,12 +16,12 @@ use quinn::congestion::CubicConfig;
 use quinn::{Connection, Endpoint, TransportConfig, VarInt};
 use rustls::pki_types::CertificateDer;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 /// A peer that says nothing for this long is gone. Long, because a road that was cut for a minute goes on at once where the
@@ -28,6 +29,8 @@ use tokio::time::timeout;
 const IDLE: Duration = Duration::from_secs(150);
 /// How often a quiet connection is kept open.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// For how long a device beside the hub may leave unanswered what is to be answered, beyond two round trips.
+const SILENT: Duration = Duration::from_secs(3);
 /// How long a handshake may take: several round trips of a bad road.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(4);
 /// How long a peer may take for the rest of what was begun.
@@ -71,11 +74,23 @@ pub(crate) struct Links {
     pub(crate) shell: Shell,
     pub(crate) organisation: OrganisationId,
     pub(crate) contacts: Contacts,
+    pub(crate) abreast: Abreast,
     pub(crate) folder: Folder,
     /// This device.
     pub(crate) own: DeviceKey,
     pub(crate) hub: DeviceKey,
+    /// Whether this device knows an address of the hub, and dials that.
+    pub(crate) dials_hub: bool,
     pub(crate) wanted: Arc<Wanted>,
+}
+
+/// Which side of a connection this is.
+#[derive(Debug, Clone)]
+pub(crate) enum Side {
+    /// It was made here.
+    Dialled,
+    /// It came from the peer, and is held back while so many newer ones of its device wait to take its place.
+    Accepted(watch::Receiver<usize>),
 }
 
 /// The transport for both sides.
@@ -136,7 +151,11 @@ impl Links {
         // Who comes with a ticket is known by it, and may have spoken already. Nobody else is listened to, nor told
         // anything, before the handshake has proven their key.
         let known = peer_key(&connection).is_some() && alpn(&connection).as_deref() == Some(ALPN_MEMBERS);
-        if !known && timeout(HANDSHAKE, handshake).await.is_err() {
+        let mut handshake = Some(handshake);
+        if !known
+            && let Some(handshake) = handshake.take()
+            && timeout(HANDSHAKE, handshake).await.is_err()
+        {
             connection.close(CLOSE_DONE, b"the handshake took too long");
             return Err("it took too long".to_owned());
         }
@@ -150,7 +169,18 @@ impl Links {
                 connection.close(CLOSE_REFUSED, b"enrolment refused");
             }
         } else if let Some(peer) = peer_key(&connection) {
-            let why = self.session(&connection, peer, false, &AtomicU64::default()).await;
+            let place = self.abreast.begin(peer, &connection);
+            let side = Side::Accepted(place.held_by.clone());
+            let chosen = async {
+                if let Some(handshake) = handshake {
+                    handshake.await;
+                }
+                if connection.close_reason().is_none() {
+                    place.chosen();
+                }
+            };
+            let number = AtomicU64::default();
+            let (why, ()) = tokio::join!(self.session(&connection, peer, side, &number), chosen);
             connection.close(CLOSE_REFUSED, truncated(&why).as_bytes());
         }
         Ok(())
@@ -190,35 +220,50 @@ impl Links {
         &self,
         connection: &Connection,
         peer: DeviceKey,
-        dialled: bool,
+        side: Side,
         number: &AtomicU64,
     ) -> String {
-        let streams = if dialled {
-            connection.open_bi().await
-        } else {
+        let (streams, held_by) = match side {
+            Side::Dialled => (connection.open_bi().await, None),
             // The stream comes into being with the dialling side's first frame, its greeting.
-            match timeout(PATIENCE, connection.accept_bi()).await {
-                Ok(streams) => streams,
+            Side::Accepted(held_by) => match timeout(PATIENCE, connection.accept_bi()).await {
+                Ok(streams) => (streams, Some(held_by)),
                 Err(_) => return "no greeting came".to_owned(),
-            }
+            },
         };
         let (send, receive) = match streams {
             Ok(streams) => streams,
             Err(error) => return error.to_string(),
         };
-        let (session, frames) = self.shell.connected(peer, dialled).await;
+        let (session, frames) = self.shell.connected(peer, held_by.is_none()).await;
         number.store(session, Ordering::Relaxed);
         self.seen(peer, connection);
         let why = tokio::select! {
             why = self.read(connection, peer, session, receive) => why,
             why = self.read_datagrams(connection, session) => why,
-            why = write(connection, send, frames) => why.unwrap_or_else(|| "done".to_owned()),
+            why = write(connection, send, frames, held_by) => why.unwrap_or_else(|| "done".to_owned()),
             why = self.serve_photos(connection, peer) => why,
             why = self.fetch_photos(connection, peer) => why,
             () = self.watch(connection, peer) => "it ended".to_owned(),
         };
         tracing::debug!(peer = %peer.short(), "a session ended: {why}");
         self.shell.disconnected(session).await;
+        why
+    }
+
+    /// A session with a device beside the hub that was dialled, until the connection ends or the device answers no more.
+    pub(crate) async fn meet(&self, connection: &Connection, peer: DeviceKey) -> String {
+        let silent = async {
+            falls_silent(connection).await;
+            connection.close(CLOSE_DONE, b"nothing was heard any more");
+            std::future::pending::<()>().await;
+        };
+        let number = AtomicU64::default();
+        let why = tokio::select! {
+            why = self.session(connection, peer, Side::Dialled, &number) => why,
+            () = silent => "it fell silent".to_owned(),
+        };
+        connection.close(CLOSE_REFUSED, truncated(&why).as_bytes());
         why
     }
 
@@ -309,13 +354,28 @@ impl Links {
     }
 }
 
-/// Writes what the core hands out; ends when the core is done with the session.
+/// Writes what the core hands out; ends when the core is done with the session. While the connection is held back, edits and
+/// roster entries wait: the newer one brings them. Acknowledgements do not, as what they answer came on this one.
 async fn write(
     connection: &Connection,
     mut stream: quinn::SendStream,
     mut frames: mpsc::Receiver<LinkOut>,
+    mut held_by: Option<watch::Receiver<usize>>,
 ) -> Option<String> {
-    while let Some(out) = frames.recv().await {
+    let mut later = VecDeque::new();
+    loop {
+        let out = tokio::select! {
+            // What waited goes first.
+            biased;
+            () = released(&mut held_by), if !later.is_empty() => later.pop_front().map(LinkOut::Send)?,
+            out = frames.recv() => match out? {
+                LinkOut::Send(frame) if !matches!(frame, Frame::Ack(_)) && is_held(held_by.as_ref()) => {
+                    later.push_back(frame);
+                    continue;
+                }
+                out => out,
+            },
+        };
         match out {
             LinkOut::Send(frame) => {
                 if let Err(error) = framing::write(&mut stream, &frame).await {
@@ -331,7 +391,37 @@ async fn write(
             LinkOut::Close(why) => return Some(why),
         }
     }
-    None
+}
+
+fn is_held(held_by: Option<&watch::Receiver<usize>>) -> bool {
+    held_by.is_some_and(|held_by| *held_by.borrow() > 0)
+}
+
+/// Ends when a connection is held back no more.
+async fn released(held_by: &mut Option<watch::Receiver<usize>>) {
+    if let Some(held_by) = held_by {
+        // With its place gone the connection is over, which others notice.
+        let _ = held_by.wait_for(|count| *count == 0).await;
+    }
+}
+
+/// Ends when a peer has answered nothing for a while that is to be answered: it may have been switched off, and QUIC alone would
+/// wait for all of [`IDLE`].
+async fn falls_silent(connection: &Connection) {
+    // What a peer acknowledges; it does not acknowledge acknowledgements.
+    let asked = |stats: &quinn::ConnectionStats| stats.frame_tx.stream + stats.frame_tx.ping;
+    // Frames, not datagrams: anybody may send those, and a peer that was started anew answers with resets that prove nothing.
+    let heard = |stats: &quinn::ConnectionStats| stats.frame_rx.acks + stats.frame_rx.stream + stats.frame_rx.ping;
+    let (mut answers, mut before, mut since) = (0, 0, Instant::now());
+    loop {
+        let stats = connection.stats();
+        if heard(&stats) != answers || asked(&stats) == before {
+            (answers, before, since) = (heard(&stats), asked(&stats), Instant::now());
+        } else if since.elapsed() > SILENT + 2 * connection.rtt() {
+            return;
+        }
+        tokio::time::sleep(SILENT / 6).await;
+    }
 }
 
 /// A connection to an address such as `hub.example:4910`.

@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{Notify, watch};
 
 /// A piece of a photo is asked for.
@@ -42,6 +42,11 @@ const PRIORITY: i32 = -1;
 const AGAIN: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
 /// How often it is looked what is wanted, if nothing rings.
 const LOOK: Duration = Duration::from_secs(20);
+
+/// How often it is looked for parts of photos that nobody wants any more, and how old such a part is at least: the list of what is
+/// wanted has an end, so that one may be wanted and not be on it.
+const SWEEP: Duration = Duration::from_secs(3_600);
+const STALE: Duration = Duration::from_secs(86_400);
 
 /// Which photos a device fetches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +76,8 @@ struct State {
     missed: HashMap<(DeviceKey, FileHash), (Instant, Duration)>,
     /// How many connections of a peer have fetched: only the newest does.
     newest: HashMap<DeviceKey, watch::Sender<u64>>,
+    /// When it was looked last for parts that nobody wants any more.
+    swept: Option<Instant>,
 }
 
 /// A photo that is on its way on one connection; until this is dropped no other asks for it.
@@ -104,6 +111,22 @@ impl Wanted {
         state.asked.insert(photo);
         drop(state);
         self.rung.notify_waiters();
+    }
+
+    /// Whether it is time to look for parts that nobody wants any more; whoever asks does it then.
+    fn is_to_sweep(&self) -> bool {
+        let mut state = self.state();
+        let due = state.swept.is_none_or(|swept| swept.elapsed() > SWEEP);
+        if due {
+            state.swept = Some(Instant::now());
+        }
+        due
+    }
+
+    /// Whether somebody asked for a photo, or it is on its way.
+    fn is_awaited(&self, photo: &FileHash) -> bool {
+        let state = self.state();
+        state.asked.contains(photo) || state.busy.contains(photo)
     }
 
     fn miss(&self, peer: DeviceKey, photo: FileHash) {
@@ -253,6 +276,11 @@ impl Links {
         let Some(from) = from else { return std::future::pending().await };
         let mut changes = self.shell.signals.changes.subscribe();
         let mut asking: Option<Asking> = None;
+        if self.wanted.is_to_sweep()
+            && let Err(error) = self.sweep().await
+        {
+            tracing::debug!("parts of photos that nobody wants any more could not be removed: {error}");
+        }
         loop {
             let rung = self.wanted.rung.notified();
             let among = self.shell.wanted_photos(from).await;
@@ -325,37 +353,59 @@ impl Links {
         Ok(())
     }
 
-    /// Where the quota is used up: removes the photos that were written longest ago and are at the hub, until a quarter of it
-    /// is free.
-    async fn make_room(&self) -> Result<(), FetchError> {
-        if self.wanted.quota_bytes == u64::MAX {
-            return Ok(());
-        }
+    async fn held_photos(&self) -> Result<photos::Held, FetchError> {
         let folder = self.folder.clone();
-        let held = tokio::task::spawn_blocking(move || photos::by_age(&folder)).await;
-        let mut held = held.map_err(broken)??;
-        let mut bytes: u64 = held.iter().map(|(_, _, bytes)| bytes).sum();
-        if bytes <= self.wanted.quota_bytes {
+        Ok(tokio::task::spawn_blocking(move || photos::Held::look(&folder)).await.map_err(broken)??)
+    }
+
+    /// Removes parts of photos that nobody wants any more.
+    async fn sweep(&self) -> Result<(), FetchError> {
+        let mut held = self.held_photos().await?;
+        if held.parts.is_empty() {
             return Ok(());
         }
-        // What the hub has nobody else need have any more.
-        if self.hub == self.own {
-            return Err(FetchError::Wrong("the quota for photos is used up".to_owned()));
-        }
-        held.reverse();
-        while let Some((_, photo, size)) = held.pop() {
-            if bytes <= self.wanted.quota_bytes / 4 * 3 {
-                return Ok(());
-            }
-            if self.shell.photo_at_hub(photo).await {
-                std::fs::remove_file(photos::path(&self.folder, &photo))?;
-                bytes -= size;
-            }
-        }
-        if bytes <= self.wanted.quota_bytes {
+        let wanted = self.shell.wanted_photos(None).await;
+        let is_old = |modified: &SystemTime| modified.elapsed().is_ok_and(|age| age > STALE);
+        held.drop_parts(&self.folder, |(modified, photo, _)| {
+            is_old(modified) && !wanted.contains(photo) && !self.wanted.is_awaited(photo)
+        })?;
+        Ok(())
+    }
+
+    /// Where the quota is used up, by photos and by parts of such: removes parts that nobody wants any more, then the photos that
+    /// were written longest ago and are at the hub, until a quarter of it is free, and in the end whatever part nobody waits for.
+    async fn make_room(&self) -> Result<(), FetchError> {
+        let quota = self.wanted.quota_bytes;
+        if quota == u64::MAX {
             return Ok(());
         }
+        let mut held = self.held_photos().await?;
+        if held.bytes() <= quota {
+            return Ok(());
+        }
+        let wanted = self.shell.wanted_photos(None).await;
+        held.drop_parts(&self.folder, |(_, photo, _)| !wanted.contains(photo) && !self.wanted.is_awaited(photo))?;
+        let mut bytes = held.bytes();
         // What the hub has nobody else need have any more.
+        if self.hub != self.own {
+            for (_, photo, size) in &held.photos {
+                if bytes <= quota / 4 * 3 {
+                    return Ok(());
+                }
+                if self.shell.photo_at_hub(*photo).await {
+                    std::fs::remove_file(photos::path(&self.folder, photo))?;
+                    bytes -= size;
+                }
+            }
+        }
+        if bytes > quota {
+            let parts: u64 = held.parts.iter().map(|(_, _, size)| size).sum();
+            held.drop_parts(&self.folder, |(_, photo, _)| !self.wanted.is_awaited(photo))?;
+            bytes -= parts - held.parts.iter().map(|(_, _, size)| size).sum::<u64>();
+        }
+        if bytes <= quota {
+            return Ok(());
+        }
         if self.hub == self.own {
             return Err(FetchError::Wrong("the quota for photos is used up".to_owned()));
         }

@@ -8,6 +8,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+/// How the file of a photo that is being fetched ends.
+const FETCHED: &str = ".fetch";
 /// Bytes of a photo.
 pub(crate) const PHOTO_BYTES_MAX: usize = 20 * 1024 * 1024;
 
@@ -52,7 +54,7 @@ pub(crate) fn path(folder: &Folder, hash: &FileHash) -> PathBuf {
 pub(crate) fn fetched_part(folder: &Folder, hash: &FileHash) -> PathBuf {
     // If it can't be made, opening the file tells why.
     let _ = fs::create_dir_all(folder.photos());
-    folder.photos().join(format!("{hash}.fetch"))
+    folder.photos().join(format!("{hash}{FETCHED}"))
 }
 
 /// Gives a photo that was fetched its name, if it is what the name says; if not, nothing of it is kept.
@@ -71,21 +73,81 @@ pub(crate) fn complete(folder: &Folder, hash: &FileHash) -> Result<(), NodeError
     named().map_err(NodeError::file("write", &path))
 }
 
-/// The photos, those first that were written longest ago, with their sizes.
-pub(crate) fn by_age(folder: &Folder) -> std::io::Result<Vec<(SystemTime, FileHash, u64)>> {
-    let entries = match fs::read_dir(folder.photos()) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut photos = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        if let Ok(hash) = FileHash::parse(&entry.file_name().to_string_lossy()) {
-            let about = entry.metadata()?;
-            photos.push((about.modified()?, hash, about.len()));
+/// A file in the photos' folder: when it was written last, whose it is, and its bytes.
+pub(crate) type Kept = (SystemTime, FileHash, u64);
+
+/// What lies in the photos' folder, what was written longest ago first.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// Whole photos.
+    pub(crate) photos: Vec<Kept>,
+    /// Parts of such as are being fetched, or were.
+    pub(crate) parts: Vec<Kept>,
+}
+
+impl Held {
+    /// What lies in the folder now.
+    pub(crate) fn look(folder: &Folder) -> std::io::Result<Self> {
+        let entries = match fs::read_dir(folder.photos()) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(error),
+        };
+        let mut held = Self::default();
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let (name, among) = match name.strip_suffix(FETCHED) {
+                Some(name) => (name, &mut held.parts),
+                None => (&*name, &mut held.photos),
+            };
+            if let Ok(hash) = FileHash::parse(name) {
+                // One that is complete by now has another name, and is counted the next time.
+                let Ok(about) = entry.metadata() else { continue };
+                among.push((about.modified()?, hash, about.len()));
+            }
         }
+        held.photos.sort_unstable();
+        held.parts.sort_unstable();
+        Ok(held)
     }
-    photos.sort_unstable();
-    Ok(photos)
+
+    /// All of it: half a photo takes the disk as a whole one does.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.photos.iter().chain(&self.parts).map(|(_, _, bytes)| bytes).sum()
+    }
+
+    /// Removes the parts of photos that `is_stale` finds to be so.
+    pub(crate) fn drop_parts(&mut self, folder: &Folder, is_stale: impl Fn(&Kept) -> bool) -> std::io::Result<()> {
+        let (stale, left) = std::mem::take(&mut self.parts).into_iter().partition(is_stale);
+        self.parts = left;
+        let stale: Vec<Kept> = stale;
+        stale.iter().try_for_each(|(_, hash, _)| fs::remove_file(fetched_part(folder, hash)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    /// Half a photo counts as much as it takes, and goes when nobody wants it any more; one that is wanted stays to be gone on
+    /// with, and so do whole photos.
+    #[test]
+    fn parts_count_and_go() {
+        let place = tempfile::tempdir().expect("a temporary folder");
+        let folder = Folder::open(Path::new(place.path())).expect("a data folder");
+        let whole = keep(&folder, &[7; 300]).expect("it is kept");
+        let (wanted, stale) = (FileHash([1; 32]), FileHash([2; 32]));
+        fs::write(fetched_part(&folder, &wanted), [0; 100]).expect("it is written");
+        fs::write(fetched_part(&folder, &stale), [0; 20]).expect("it is written");
+        let mut held = Held::look(&folder).expect("it is there");
+        assert_eq!(held.bytes(), 420);
+        held.drop_parts(&folder, |(_, photo, _)| *photo != wanted).expect("they are removed");
+        assert_eq!(held.bytes(), 400);
+        let held = Held::look(&folder).expect("it is there");
+        let hashes = |kept: &[Kept]| kept.iter().map(|(_, hash, _)| *hash).collect::<Vec<_>>();
+        assert_eq!((hashes(&held.photos), hashes(&held.parts)), (vec![whole], vec![wanted]));
+    }
 }

@@ -6,7 +6,7 @@
 //! would wait for a probe timer that doubles. And new connections are tried, in case the hub has forgotten the old one. The
 //! first that answers wins.
 
-use crate::link::{CLOSE_DONE, CLOSE_REFUSED, HANDSHAKE, Links, peer_key, truncated};
+use crate::link::{CLOSE_DONE, CLOSE_REFUSED, HANDSHAKE, Links, Side, peer_key, truncated};
 use crate::shell::Shell;
 use crate::tickets::Tickets;
 use creel_protocol::id::DeviceKey;
@@ -25,7 +25,10 @@ const PAUSE_MIN: Duration = Duration::from_millis(250);
 /// The longest pause while nothing waits to be delivered: what is sent in an hour is in docs/benchmarks.md.
 const PAUSE_IDLE_MAX: Duration = Duration::from_secs(60);
 /// The longest pause while an edit waits.
-const PAUSE_WAITING_MAX: Duration = Duration::from_secs(2);
+const PAUSE_WAITING_MAX: Duration = Duration::from_secs(1);
+/// How long an attempt is given at least beside a connection that stands: less than QUIC's first probe timer (1 s, RFC 9002,
+/// section 6.2.2). What its probe would have answered is answered too late to be of use, and the next attempt is there by then.
+const ATTEMPT: Duration = Duration::from_millis(900);
 /// After so long a time without an answer the pauses grow to those of idle devices.
 const HOPE: Duration = Duration::from_secs(1_800);
 /// How often it is looked whether a peer is still there.
@@ -89,7 +92,7 @@ pub(crate) async fn watch_network(shell: Shell) {
         match event {
             Ok(if_watch::IfEvent::Up(net)) if Instant::now() > settled => {
                 tracing::debug!(%net, "the network changed");
-                shell.signals.nudge.notify_one();
+                shell.signals.road_is_there();
             }
             Ok(_) => {}
             Err(error) => return tracing::info!("changes of the network are not noticed any more: {error}"),
@@ -152,19 +155,24 @@ impl Road {
     /// Tries to connect until an attempt is answered, or the connection that stands is heard again.
     async fn seek(&self, standing: Option<&Standing>) -> Option<Standing> {
         let signals = &self.links.shell.signals;
-        let heard = standing.map(Standing::heard);
+        let mut heard = standing.map(Standing::heard);
         let began = Instant::now();
-        let (mut pause, mut next) = (PAUSE_MIN, Instant::now());
-        let repeat_each = standing.map_or(REPEAT.1, |standing| standing.connection.rtt().mul_f32(0.75));
-        let mut repeat_each = repeat_each.clamp(REPEAT.0, REPEAT.1);
-        let (mut repeat, mut revived) = (Instant::now(), false);
+        let round_trip = standing.map_or(Duration::ZERO, |standing| standing.connection.rtt());
+        // A second attempt before the first can be answered says everything twice.
+        let pause_min = PAUSE_MIN.max(round_trip.mul_f32(1.25));
+        // An attempt that is given up while there is no road costs nothing; one that is still there when another is answered
+        // takes a padded datagram to close.
+        let patience = standing.map_or(HANDSHAKE, |_| HANDSHAKE.min(ATTEMPT.max(LATE + 2 * round_trip)));
+        let (mut pause, mut next) = (pause_min, Instant::now());
+        let mut repeat_each = round_trip.mul_f32(0.75).clamp(REPEAT.0, REPEAT.1);
+        let (mut repeat, mut revived) = (Instant::now() + self.held_back(round_trip), false);
         let mut addresses = self.addresses.iter().cycle();
         let mut tries = FuturesUnordered::new();
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(next) => {
                     if let Some(address) = addresses.next() {
-                        tries.push(self.attempt(address));
+                        tries.push(self.attempt(address, patience));
                     }
                     let hopes = self.waits() && began.elapsed() < HOPE;
                     next += pause;
@@ -187,12 +195,19 @@ impl Road {
                         repeat += PAUSE_IDLE_MAX;
                         continue;
                     };
-                    if Some(standing.heard()) != heard && !revived {
-                        // There is a road again. A fresh connection goes on at full width, where this one has learned from
-                        // the silence to send a little at a time, and brings new tickets. What waits comes on either.
-                        revived = true;
-                        next = Instant::now() + PAUSE_IDLE_MAX;
-                        tries.extend(self.addresses.first().map(|address| self.attempt(address)));
+                    let now = Some(standing.heard());
+                    if now != heard {
+                        // Where something is heard QUIC itself sends again what was lost.
+                        heard = now;
+                        repeat = Instant::now() + SILENCE + 2 * round_trip;
+                        if !revived {
+                            // There is a road again. A fresh connection goes on at full width, where this one has learned
+                            // from the silence to send a little at a time, and brings new tickets. What waits comes on either.
+                            revived = true;
+                            next = Instant::now() + PAUSE_IDLE_MAX;
+                            tries.extend(self.addresses.first().map(|address| self.attempt(address, patience)));
+                        }
+                        continue;
                     }
                     if self.waits() {
                         self.links.shell.repeat(standing.session.load(Ordering::Relaxed)).await;
@@ -204,7 +219,8 @@ impl Road {
                 }
                 () = signals.nudge.notified() => {
                     self.tickets.set_urgent(true);
-                    (pause, next) = (PAUSE_MIN, Instant::now());
+                    (pause, next) = (pause_min, Instant::now());
+                    repeat = Instant::now() + self.held_back(round_trip);
                 }
                 () = signals.waits.notified() => {
                     pause = pause.min(PAUSE_WAITING_MAX);
@@ -214,8 +230,15 @@ impl Road {
         }
     }
 
+    /// For how long nothing is repeated. Somebody said that there is a road, and an attempt with a ticket carries all that
+    /// waits: until it should have been answered, a repetition would only say the same twice, and make the hub say again on
+    /// the old connection what it says on the new one.
+    fn held_back(&self, round_trip: Duration) -> Duration {
+        if self.tickets.carry_all() { LATE + 2 * round_trip } else { Duration::ZERO }
+    }
+
     /// One attempt: with a ticket if there is one, so that what waits goes out at once.
-    async fn attempt(&self, address: &str) -> Result<Standing, String> {
+    async fn attempt(&self, address: &str, patience: Duration) -> Result<Standing, String> {
         let found: Vec<SocketAddr> =
             tokio::net::lookup_host(address).await.map_err(|error| format!("“{address}”: {error}"))?.collect();
         let mut last = format!("“{address}” has no address");
@@ -230,7 +253,7 @@ impl Road {
             match connecting.into_0rtt() {
                 Ok((connection, accepted)) => {
                     let began = Instant::now();
-                    if let Some(standing) = self.hail(connection, accepted).await {
+                    if let Some(standing) = self.hail(connection, accepted, patience).await {
                         if began.elapsed() < LATE + 2 * standing.connection.rtt() {
                             return Ok(standing);
                         }
@@ -240,7 +263,7 @@ impl Road {
                     }
                     last = format!("{target} does not answer");
                 }
-                Err(connecting) => match timeout(HANDSHAKE, connecting).await {
+                Err(connecting) => match timeout(patience, connecting).await {
                     Ok(Ok(connection)) => {
                         let session = Arc::new(AtomicU64::default());
                         let (road, carried, number) = (self.clone(), connection.clone(), Arc::clone(&session));
@@ -260,17 +283,22 @@ impl Road {
         let connecting = self.endpoint.connect_with(self.config.clone(), target, "creel");
         let connecting = connecting.map_err(|error| error.to_string())?;
         let (connection, accepted) = connecting.into_0rtt().map_err(|_| "no ticket is left".to_owned())?;
-        self.hail(connection, accepted).await.ok_or_else(|| format!("{target} does not answer"))
+        self.hail(connection, accepted, HANDSHAKE).await.ok_or_else(|| format!("{target} does not answer"))
     }
 
     /// Speaks before the handshake has ended, and waits for an answer.
-    async fn hail(&self, connection: Connection, accepted: quinn::ZeroRttAccepted) -> Option<Standing> {
+    async fn hail(
+        &self,
+        connection: Connection,
+        accepted: quinn::ZeroRttAccepted,
+        patience: Duration,
+    ) -> Option<Standing> {
         let session = Arc::new(AtomicU64::default());
         let (answered, answer) = oneshot::channel();
         let early = self.clone().early(connection.clone(), accepted, Arc::clone(&session), answered);
         // Made before the answer, so that a connection that nobody waits for any more is closed.
         let standing = Standing { connection, session, task: tokio::spawn(early) };
-        (timeout(HANDSHAKE, answer).await == Ok(Ok(true))).then_some(standing)
+        (timeout(patience, answer).await == Ok(Ok(true))).then_some(standing)
     }
 
     /// A session that begins before the handshake has ended. If the hub did not want the ticket, what was said is void and
@@ -285,7 +313,7 @@ impl Road {
         let session = tokio::spawn({
             let (links, connection, number, hub) =
                 (self.links.clone(), connection.clone(), Arc::clone(&number), self.hub);
-            async move { links.session(&connection, hub, true, &number).await }
+            async move { links.session(&connection, hub, Side::Dialled, &number).await }
         });
         let accepted = accepted.await;
         // Whoever asked may have given up.
@@ -301,7 +329,7 @@ impl Road {
     /// A session on a connection whose handshake has ended.
     async fn carry(&self, connection: &Connection, number: &AtomicU64) {
         let why = if peer_key(connection) == Some(self.hub) {
-            self.links.session(connection, self.hub, true, number).await
+            self.links.session(connection, self.hub, Side::Dialled, number).await
         } else {
             "this is not the hub".to_owned()
         };

@@ -1,6 +1,8 @@
 //! A running node, put together: the store's thread, the QUIC endpoint, the HTTP API, and a clean end.
 
+use crate::abreast::Abreast;
 use crate::error::NodeError;
+use crate::fixed::Fixed;
 use crate::folder::Folder;
 use crate::lan::Lan;
 use crate::link::{Contacts, Links, transport};
@@ -54,6 +56,9 @@ pub struct ServeOptions {
     pub keep_closed: Duration,
     /// Whether to find other devices on the same network, and be found. Never on loopback.
     pub lan: bool,
+    /// Addresses of other devices of the organisation, such as `shop.example:4910`, to dial beside those in the data folder's
+    /// settings.
+    pub peers: Vec<String>,
 }
 
 impl ServeOptions {
@@ -68,6 +73,7 @@ impl ServeOptions {
             photo_quota: None,
             keep_closed: KEEP_CLOSED,
             lan: true,
+            peers: Vec::new(),
         }
     }
 }
@@ -122,13 +128,16 @@ pub async fn serve(
     let quota = if known.is_hub { u64::MAX } else { PHOTO_QUOTA };
     let wanted = Wanted::new(options.photos.unwrap_or(policy), options.photo_quota.unwrap_or(quota));
     let wanted = Arc::new(wanted);
+    let settings = folder.settings()?;
     let links = Links {
         shell: shell.clone(),
         organisation: known.organisation,
         contacts: Arc::clone(&contacts),
+        abreast: Abreast::default(),
         folder: folder.clone(),
         own: known.own,
         hub: known.hub,
+        dials_hub: !known.is_hub && !settings.hub.is_empty(),
         wanted: Arc::clone(&wanted),
     };
 
@@ -140,13 +149,12 @@ pub async fn serve(
     folder.write_addresses(&http.to_string(), &quic.to_string())?;
 
     tokio::spawn(links.clone().accept(endpoint.clone()));
-    let addresses = folder.settings()?.hub;
-    if !known.is_hub && !addresses.is_empty() {
+    if links.dials_hub {
+        let addresses = settings.hub;
         let tickets = Arc::new(Tickets::default());
         let whom = tls::Whom::Member(known.hub, Arc::clone(&tickets));
         let mut config = quinn::ClientConfig::new(Arc::new(tls::client(&identity.device, whom)?));
         config.transport_config(transport());
-        tokio::spawn(road::watch_network(shell.clone()));
         tokio::spawn(
             Road { links: links.clone(), endpoint: endpoint.clone(), config, tickets, hub: known.hub, addresses }
                 .keep(),
@@ -157,6 +165,7 @@ pub async fn serve(
         let (closed, left) = (options.keep_closed, options.keep_closed.min(KEEP_LEFT_MAX));
         tokio::spawn(shell.clone().keep_tidy(Keep { closed_ms: ms(closed), left_ms: ms(left) }));
     }
+    dial_peers(&links, &endpoint, &identity, [settings.peers, options.peers].concat());
     if options.lan {
         tokio::spawn(Lan { links: links.clone(), endpoint: endpoint.clone(), device: identity.device.clone() }.keep());
     }
@@ -189,6 +198,19 @@ pub async fn serve(
     match result {
         Ok(result) => Ok(result?),
         Err(_) => Err(NodeError::System("the store's thread broke off; please report this".to_owned())),
+    }
+}
+
+/// Dials devices whose address somebody wrote down, and notices when the network changes.
+fn dial_peers(links: &Links, endpoint: &Endpoint, identity: &Identity, mut peers: Vec<String>) {
+    peers.sort_unstable();
+    peers.dedup();
+    if links.dials_hub || !peers.is_empty() {
+        tokio::spawn(road::watch_network(links.shell.clone()));
+    }
+    for address in peers {
+        let (links, endpoint, device) = (links.clone(), endpoint.clone(), identity.device.clone());
+        tokio::spawn(Fixed { links, endpoint, device, address }.keep());
     }
 }
 

@@ -14,11 +14,11 @@ use creel_protocol::store::StoreError;
 use creel_protocol::sync::Frame;
 use creel_protocol::sync::frame::Redeem;
 use creel_storage::{Engine, SledEngine};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
 /// Inputs stepped through as one group.
 const GROUP_MAX: usize = 256;
@@ -76,6 +76,23 @@ pub(crate) struct Signals {
     pub(crate) changes: broadcast::Sender<DocumentId>,
     /// Rung when the network changed, or somebody says that there is a road.
     pub(crate) nudge: Notify,
+    /// Rung with it, for whoever dials others than the hub.
+    pub(crate) road: Notify,
+    /// Who belongs by the roster held here: who is to be dialled at all. The core has the last word on every connection.
+    pub(crate) members: watch::Sender<HashSet<DeviceKey>>,
+}
+
+impl Signals {
+    /// There may be a road again: who keeps connections tries at once.
+    pub(crate) fn road_is_there(&self) {
+        self.nudge.notify_one();
+        self.road.notify_waiters();
+    }
+
+    /// Whether a device is a member by the roster held here.
+    pub(crate) fn is_member(&self, device: &DeviceKey) -> bool {
+        self.members.borrow().contains(device)
+    }
 }
 
 /// A handle to the store's thread.
@@ -101,6 +118,8 @@ impl Shell {
             waits: Notify::new(),
             changes: broadcast::channel(CHANGES).0,
             nudge: Notify::new(),
+            road: Notify::new(),
+            members: watch::Sender::default(),
         });
         let mut thread = Thread {
             core,
@@ -385,13 +404,14 @@ impl Thread {
         }
     }
 
-    /// Keeps the roster's copy when it has grown.
+    /// Keeps the roster's copy when it has grown, and tells who belongs.
     fn copy_roster(&mut self) {
         let roster = self.core.roster();
         if self.roster_height == Some(roster.height()) {
             return;
         }
         self.roster_height = Some(roster.height());
+        self.signals.members.send_replace(roster.members().into_iter().map(|member| member.key).collect());
         if let Err(error) = self.folder.write_roster(roster) {
             tracing::warn!("the roster's copy could not be written: {error}");
         }

@@ -161,6 +161,11 @@ impl Tickets {
         self.urgent.store(urgent, Ordering::Relaxed);
     }
 
+    /// Whether there is reason to believe that the next connection arrives, and a ticket for it.
+    pub(crate) fn carry_all(&self) -> bool {
+        self.urgent.load(Ordering::Relaxed) && !self.held().is_empty()
+    }
+
     fn held(&self) -> MutexGuard<'_, VecDeque<Tls13ClientSessionValue>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }

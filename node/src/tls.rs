@@ -191,6 +191,8 @@ pub(crate) fn server(
 pub(crate) enum Whom {
     /// Whoever answers, which then has to prove itself by the invite.
     Anyone,
+    /// Whoever answers, who then has to be found in the roster.
+    AnyMember,
     /// A member, and the tickets it gave.
     Member(DeviceKey, Arc<Tickets>),
 }
@@ -201,6 +203,7 @@ pub(crate) fn client(key: &SigningKey, whom: Whom) -> Result<quinn::crypto::rust
     let certified = certified(key, &provider)?;
     let (alpn, expected, tickets) = match whom {
         Whom::Anyone => (ALPN_ENROL, None, Resumption::disabled()),
+        Whom::AnyMember => (ALPN_MEMBERS, None, Resumption::disabled()),
         Whom::Member(peer, tickets) => (ALPN_MEMBERS, Some(peer), Resumption::store(tickets)),
     };
     let pin = Arc::new(Pin { expected, provider: Arc::clone(&provider) });

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 /// Run this node: keep its store, talk to the other devices, and serve the commands and screens of this device.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  creel serve\n  creel serve --quic 0.0.0.0:4910 --http 127.0.0.1:8080\n\n\
+#[command(after_help = "Examples:\n  creel serve\n  creel serve --quic 0.0.0.0:4910 --http 127.0.0.1:8080\n  \
+                        creel serve --peer west-lake.example:4910      a shop's node at a fixed address\n\n\
                         It runs until Ctrl-C or SIGTERM. What was acknowledged is safe however it ends.")]
 pub(crate) struct Args {
     /// UDP address for other devices [default: port 4910 on the hub, any free port elsewhere]
@@ -34,6 +35,18 @@ pub(crate) struct Args {
     /// Do not look for other devices on the same network, nor tell them of this one
     #[arg(long)]
     no_lan: bool,
+    /// Keep a connection to another device of the organisation at this address, host:port; may be given more than once
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    peer: Vec<String>,
+}
+
+/// An address to dial: a name or an IP address, and a port.
+fn address(text: &str) -> Result<String, String> {
+    let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
+    match port {
+        Some(Ok(port)) if port > 0 => Ok(text.to_owned()),
+        _ => Err("an address is a host and a port, such as west-lake.example:4910".to_owned()),
+    }
 }
 
 /// Which photos to fetch.
@@ -56,6 +69,7 @@ pub(crate) fn run(args: &Args, data: &Path, screen: &Screen) -> Result<ExitCode>
         keep_closed: Duration::from_secs(args.keep_closed.saturating_mul(86_400)),
         photo_quota: args.photo_quota.map(|megabytes| megabytes.saturating_mul(1_000_000)),
         lan: !args.no_lan,
+        peers: args.peer.clone(),
         ..ServeOptions::of(data.to_owned())
     };
     block_on(async {

@@ -241,6 +241,6 @@ pub(super) async fn photo(State(api): State<Api>, headers: HeaderMap, bytes: Byt
 /// There may be a road again: whoever keeps connections tries at once, and may use what it has kept for that.
 pub(super) async fn nudge(State(api): State<Api>, headers: HeaderMap) -> Result<Json<Value>, ApiError> {
     tap(&headers)?;
-    api.shell.signals.nudge.notify_one();
+    api.shell.signals.road_is_there();
     Ok(Json(json!({ "waiting": api.shell.signals.waiting.load(Ordering::Relaxed) })))
 }

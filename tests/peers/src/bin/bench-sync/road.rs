@@ -211,7 +211,8 @@ impl State {
         }
         if self.trace {
             let what = if lost { "lost" } else { "" };
-            eprintln!("{:>10.1} ms {} {length} {payload} {what}", self.since_joined(now), ["up  ", "down"][way]);
+            let (at, way, kind) = (self.since_joined(now), ["up  ", "down"][way], quic_kind(packet));
+            eprintln!("{at:>10.1} ms {way} {length} {payload} {kind} {what}");
         }
         if lost {
             return;
@@ -234,6 +235,18 @@ impl Counts {
             self.last_way = Some(way);
         }
     }
+}
+
+/// How the first QUIC packet in an IPv4 packet begins: its kind and whose connection it is, so that a trace tells connections
+/// apart. Empty where it is no UDP.
+fn quic_kind(packet: &[u8]) -> String {
+    let header = packet.first().map_or(0, |first| usize::from(first & 0x0f) * 4);
+    let (Some(17), Some([first, rest @ ..])) = (packet.get(9), packet.get(header + 8..)) else { return String::new() };
+    let long = first & 0x80 != 0;
+    let kind = if long { ["initial", "0-rtt", "handshake", "retry"][usize::from(first >> 4 & 3)] } else { "1-rtt" };
+    // A long header has a version and a length before the id.
+    let id = rest.get(if long { 5 } else { 0 }..).unwrap_or_default();
+    id.iter().take(4).fold(format!("{kind} "), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// What UDP or TCP carries in an IPv4 packet; nothing where it is none.
