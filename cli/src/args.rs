@@ -1,8 +1,8 @@
 //! What can be typed after `creel`.
 
 use crate::command::{
-    completions, demo, export, history, import, init, invite, join, list, measure, pack, plan, proof, record, say,
-    serve, settle, show, why,
+    completions, demo, export, history, import, init, invite, join, list, measure, open, pack, plan, proof, record,
+    say, serve, settle, show, why,
 };
 use crate::language::Language;
 use clap::error::ErrorKind;
@@ -96,6 +96,7 @@ pub(crate) enum Command {
         after_help = "For a phone's shell, when the radio is up; a node notices changes of its own network by itself."
     )]
     Nudge,
+    Open(open::Args),
     /// Check this device's data folder and say what to do
     Doctor,
     /// Watch a made-up day: a hub, drivers and shops, lost signal and lost power

@@ -1,12 +1,14 @@
 //! The data folder: keys, the store, photos, the roster's copy, and where the running node is found.
 
 use crate::error::NodeError;
+use crate::http::Person;
 use creel_protocol::cbor::{Bytes, Decode, Encode};
 use creel_protocol::core::Identity;
 use creel_protocol::roster::Roster;
 use creel_storage::{Opened, Options, SledEngine};
 use ed25519_dalek::SigningKey;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -23,6 +25,7 @@ const ISSUER_KEY_FILE: &str = "issuer.key";
 const ROSTER_FILE: &str = "roster.cbor";
 const SETTINGS_FILE: &str = "node.toml";
 const TICKETS_FILE: &str = "tickets";
+const PEOPLE_FILE: &str = "people.toml";
 const SALVAGE_FILE: &str = "salvage.cbor";
 
 /// What a node remembers beside its store.
@@ -174,6 +177,19 @@ impl Folder {
     pub(crate) fn write_settings(&self, settings: &Settings) -> Result<(), NodeError> {
         let text = toml::to_string(settings).map_err(|error| NodeError::System(error.to_string()))?;
         self.write(SETTINGS_FILE, text.as_bytes())
+    }
+
+    /// The people who share this device.
+    pub(crate) fn people(&self) -> Result<BTreeMap<String, Person>, NodeError> {
+        let path = self.path.join(PEOPLE_FILE);
+        let Some(bytes) = read_if_there(&path)? else { return Ok(BTreeMap::new()) };
+        toml::from_str(&String::from_utf8_lossy(&bytes))
+            .map_err(|error| NodeError::Damaged { path, why: error.to_string() })
+    }
+
+    pub(crate) fn write_people(&self, people: &BTreeMap<String, Person>) -> Result<(), NodeError> {
+        let text = toml::to_string(people).map_err(|error| NodeError::System(error.to_string()))?;
+        self.write(PEOPLE_FILE, text.as_bytes())
     }
 
     /// The token that HTTP clients show: made once, readable by the folder's owner.

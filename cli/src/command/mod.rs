@@ -13,6 +13,7 @@ pub(crate) mod join;
 pub(crate) mod list;
 pub(crate) mod measure;
 pub(crate) mod nudge;
+pub(crate) mod open;
 pub(crate) mod pack;
 pub(crate) mod plan;
 pub(crate) mod proof;

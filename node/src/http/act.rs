@@ -2,17 +2,19 @@
 
 use super::Api;
 use super::answer::{ApiError, confused, error};
+use super::session::Who;
 use crate::framing;
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use creel_protocol::core::io::{Act, Made, Order, Reply, Targets};
+use axum::{Extension, Json};
+use creel_protocol::core::io::{Act, Made, Order, Query, Reply, Targets};
 use creel_protocol::edit::action::{Measure, PlanFields, Record};
 use creel_protocol::id::Tap;
 use creel_protocol::roster::invite::InviteRequest;
 use creel_protocol::shipment::time;
 use creel_protocol::sync::Frame;
+use creel_protocol::workflow::Workflow;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -40,7 +42,7 @@ fn tap(headers: &HeaderMap) -> Result<Tap, ApiError> {
     Ok(Tap::parse(key).unwrap_or_else(|_| Tap::default().of(key.as_bytes())))
 }
 
-fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, ApiError> {
+pub(super) fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, ApiError> {
     serde_json::from_slice(bytes)
         .map_err(|why| error(StatusCode::BAD_REQUEST, &format!("the request's JSON is not as it should be: {why}")))
 }
@@ -68,9 +70,26 @@ struct RecordRequest {
     record: Record,
 }
 
-pub(super) async fn record(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
+pub(super) async fn record(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
     let RecordRequest { shipments, by, record } = body(&bytes)?;
-    Ok(several(&make(&api, &headers, by, Act::Record { shipments, record }).await?))
+    check_step(&api, &who, &record.step).await?;
+    Ok(several(&make(&api, &headers, who.by(by), Act::Record { shipments, record }).await?))
+}
+
+/// Whether a person's role may record a step, by any workflow: the device's own role is checked with the shipment's.
+async fn check_step(api: &Api, who: &Who, step: &str) -> Result<(), ApiError> {
+    let Some(role) = who.role else { return Ok(()) };
+    let Reply::Workflows(workflows) = api.shell.ask(Query::Workflows).await? else { return Err(confused()) };
+    let steps = workflows.iter().flat_map(|published| &published.workflow.steps).filter(|known| known.key == step);
+    if steps.clone().next().is_none() || steps.clone().any(|known| known.by.contains(&role)) {
+        return Ok(());
+    }
+    Err(error(StatusCode::FORBIDDEN, &format!("a {role} does not record “{step}”: ask somebody whose step it is")))
 }
 
 #[derive(Debug, Deserialize)]
@@ -81,9 +100,14 @@ struct MeasureRequest {
     measure: Measure,
 }
 
-pub(super) async fn measure(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
+pub(super) async fn measure(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
     let MeasureRequest { shipments, by, measure } = body(&bytes)?;
-    Ok(several(&make(&api, &headers, by, Act::Measure { shipments, measure }).await?))
+    Ok(several(&make(&api, &headers, who.by(by), Act::Measure { shipments, measure }).await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -96,14 +120,19 @@ struct PlanRequest {
     fields: PlanFields,
 }
 
-pub(super) async fn plan(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
+pub(super) async fn plan(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
     let PlanRequest { shipments, filter, by, fields } = body(&bytes)?;
     let targets = match filter {
         Some(filter) if shipments.is_empty() => Targets::Filter(filter),
         Some(_) => return Err(error(StatusCode::BAD_REQUEST, "name shipments or give a filter, not both")),
         None => Targets::Named(shipments),
     };
-    Ok(several(&make(&api, &headers, by, Act::Plan { targets, fields }).await?))
+    Ok(several(&make(&api, &headers, who.by(by), Act::Plan { targets, fields }).await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -114,9 +143,14 @@ struct SayRequest {
     text: String,
 }
 
-pub(super) async fn say(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
+pub(super) async fn say(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
     let SayRequest { shipment, by, text } = body(&bytes)?;
-    one(&make(&api, &headers, by, Act::Say { shipment, text }).await?)
+    one(&make(&api, &headers, who.by(by), Act::Say { shipment, text }).await?)
 }
 
 #[derive(Debug, Deserialize)]
@@ -129,9 +163,14 @@ struct ResolveRequest {
     note: Option<String>,
 }
 
-pub(super) async fn resolve(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
+pub(super) async fn resolve(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
     let ResolveRequest { shipment, by, settle, uphold, note } = body(&bytes)?;
-    one(&make(&api, &headers, by, Act::Resolve { shipment, settle, uphold, note }).await?)
+    one(&make(&api, &headers, who.by(by), Act::Resolve { shipment, settle, uphold, note }).await?)
 }
 
 #[derive(Debug, Deserialize)]
@@ -142,9 +181,14 @@ struct RetractRequest {
     note: Option<String>,
 }
 
-pub(super) async fn retract(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
+pub(super) async fn retract(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
     let RetractRequest { edit, by, note } = body(&bytes)?;
-    one(&make(&api, &headers, by, Act::Retract { edit, note }).await?)
+    one(&make(&api, &headers, who.by(by), Act::Retract { edit, note }).await?)
 }
 
 #[derive(Debug, Deserialize)]
@@ -243,4 +287,37 @@ pub(super) async fn nudge(State(api): State<Api>, headers: HeaderMap) -> Result<
     tap(&headers)?;
     api.shell.signals.road_is_there();
     Ok(Json(json!({ "waiting": api.shell.signals.waiting.load(Ordering::Relaxed) })))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PublishRequest {
+    /// Its TOML text.
+    toml: Option<String>,
+    /// Or what it says.
+    workflow: Option<Workflow>,
+    /// Only tells whether it is one.
+    #[serde(default)]
+    check: bool,
+}
+
+/// Publishes a workflow, or only looks at it.
+pub(super) async fn publish(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
+    let wrong = |why: &dyn std::fmt::Display| error(StatusCode::BAD_REQUEST, &why.to_string());
+    let toml = match body::<PublishRequest>(&bytes)? {
+        PublishRequest { toml: Some(toml), workflow: None, check } => (toml, check),
+        PublishRequest { toml: None, workflow: Some(workflow), check } => {
+            (toml::to_string(&workflow).map_err(|why| wrong(&why))?, check)
+        }
+        _ => return Err(error(StatusCode::BAD_REQUEST, "send either “toml” or “workflow”")),
+    };
+    let (toml, check) = toml;
+    if check {
+        let workflow = Workflow::parse(&toml).map_err(|why| wrong(&why))?;
+        return Ok(Json(json!({ "toml": toml, "workflow": workflow })));
+    }
+    match api.shell.act(tap(&headers)?, None, Act::Publish { toml }).await? {
+        Reply::Workflows(workflows) => Ok(Json(json!(workflows))),
+        _ => Err(confused()),
+    }
 }

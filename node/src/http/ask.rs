@@ -8,8 +8,9 @@ use axum::extract::{Path, Query as Parameters, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use creel_protocol::core::io::{Query, Reply};
+use creel_protocol::core::io::{Query, Refusal, Reply};
 use creel_protocol::id::{DeviceKey, DocumentId, FileHash};
+use creel_protocol::proof;
 use creel_protocol::shipment::time;
 use creel_protocol::sync::Frame;
 use data_encoding::BASE64;
@@ -100,6 +101,39 @@ async fn file(api: Api, query: Query, content_type: &'static str) -> Result<Resp
 
 pub(super) async fn proof(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Response, ApiError> {
     file(api, Query::Proof { shipment }, "application/cbor").await
+}
+
+/// Exports the shipment's proof and verifies it as anybody else would, from its bytes alone.
+pub(super) async fn verify(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Json<Value>, ApiError> {
+    let told = |valid: bool, en: String, zh: String| Ok(Json(json!({ "valid": valid, "en": en, "zh": zh })));
+    let bytes = match api.shell.ask(Query::Proof { shipment }).await {
+        Ok(Reply::File(bytes)) => bytes,
+        Ok(_) => return Err(confused()),
+        Err(Refusal::Invalid(why)) => return told(false, why.clone(), format!("尚无可验证的签收证明（{why}）")),
+        Err(refusal) => return Err(refusal.into()),
+    };
+    match proof::verify(&bytes) {
+        Ok(proven) => {
+            let (number, step, author, at) = (&proven.number, &proven.step, &proven.author, &proven.at);
+            told(
+                true,
+                format!(
+                    "Valid: “{author}” signed “{step}” for {number}; its clock said {at}. {} bytes were checked.",
+                    bytes.len()
+                ),
+                format!("有效：“{author}”为 {number} 签署了“{step}”，其设备时间为 {at}。共校验 {} 字节。", bytes.len()),
+            )
+        }
+        Err(error) => told(false, format!("Not valid: {error}"), format!("无效：{error}")),
+    }
+}
+
+/// The workflows that were published.
+pub(super) async fn workflows(State(api): State<Api>) -> Result<Json<Value>, ApiError> {
+    match api.shell.ask(Query::Workflows).await? {
+        Reply::Workflows(workflows) => to_json(workflows),
+        _ => Err(confused()),
+    }
 }
 
 pub(super) async fn automerge(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Response, ApiError> {

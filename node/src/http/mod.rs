@@ -1,11 +1,16 @@
 //! The HTTP API under `/api/v1`, for this device's screens and commands.
 //!
-//! It listens on loopback. A client shows the token from the data folder; requests for another host (DNS rebinding) or from
-//! another origin are refused. What it serves is described by `openapi.json`, which a test holds against the routes.
+//! It listens on loopback. A client shows the token from the data folder, a browser the cookie of a session; requests for another host
+//! (DNS rebinding) or from another origin are refused. What it serves is described by `openapi.json`, which a test holds against the
+//! routes. Beside it are the screens (`web`) and the customers' pages (`track`).
 
 mod act;
 mod answer;
 mod ask;
+mod people;
+mod session;
+mod track;
+mod web;
 
 use crate::error::NodeError;
 use crate::folder::Folder;
@@ -16,11 +21,13 @@ use crate::shell::Shell;
 use answer::{ApiError, error};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use creel_protocol::id::OrganisationId;
+use creel_protocol::roster::Role;
+pub(crate) use people::Person;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -41,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) organisation: OrganisationId,
     pub(crate) http: SocketAddr,
     pub(crate) quic: SocketAddr,
+    pub(crate) sessions: session::Sessions,
+    pub(crate) people: people::People,
     token: blake3::Hash,
 }
 
@@ -61,8 +70,21 @@ impl Api {
         http: SocketAddr,
         quic: SocketAddr,
     ) -> Result<Self, NodeError> {
-        let token = blake3::hash(folder.api_token()?.as_bytes());
-        Ok(Self(Arc::new(Shared { shell, folder, contacts, wanted, organisation, http, quic, token })))
+        let secret = folder.api_token()?;
+        let (token, sessions) = (blake3::hash(secret.as_bytes()), session::Sessions::new(&secret, http.port()));
+        let people = people::People::open(&folder)?;
+        Ok(Self(Arc::new(Shared {
+            shell,
+            folder,
+            contacts,
+            wanted,
+            organisation,
+            http,
+            quic,
+            sessions,
+            people,
+            token,
+        })))
     }
 }
 
@@ -88,6 +110,16 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/shipments/{ref}/why", get(ask::why)),
         ("/shipments/{ref}/proof", get(ask::proof)),
         ("/shipments/{ref}/automerge", get(ask::automerge)),
+        ("/shipments/{ref}/verify", get(ask::verify)),
+        ("/shipments/{ref}/tracking", get(track::link)),
+        ("/workflows", get(ask::workflows).post(act::publish)),
+        ("/session", get(session::session)),
+        ("/open", post(session::link)),
+        ("/login", post(session::login)),
+        ("/logout", post(session::logout)),
+        ("/people-names", get(people::names)),
+        ("/people", get(people::list).post(people::put)),
+        ("/people/remove", post(people::remove)),
         ("/sheet", get(ask::sheet)),
         ("/events", get(ask::events)),
         ("/openapi.json", get(ask::openapi)),
@@ -111,7 +143,9 @@ fn router(api: Api) -> Router {
     let v1 = routes().into_iter().fold(Router::new(), |router, (path, handler)| router.route(path, handler));
     Router::new()
         .nest("/api/v1", v1)
-        .fallback(|| async { error(StatusCode::NOT_FOUND, "there is nothing here: the API is under /api/v1") })
+        .route("/open", get(session::open))
+        .route("/t/{token}", get(track::page))
+        .fallback(web::file)
         .layer(DefaultBodyLimit::max(PHOTO_BYTES_MAX))
         .layer(middleware::from_fn_with_state(api.clone(), guard))
         .with_state(api)
@@ -139,14 +173,57 @@ async fn guard(State(api): State<Api>, request: Request, next: Next) -> Result<R
             return Err(error(StatusCode::FORBIDDEN, "requests from other sites are refused"));
         }
     }
+    let path = request.uri().path().to_owned();
     let shown = text(headers, &header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
     // Comparing hashes takes the same time whatever differs.
     let known = shown.is_some_and(|token| blake3::hash(token.as_bytes()) == api.token);
-    if !known && request.uri().path() != "/api/v1/openapi.json" {
-        let why = "show the token from the data folder's file “api-token”: Authorization: Bearer TOKEN";
+    let who =
+        if known { Some(session::Who::owner()) } else { api.sessions.who(headers, &api.people, crate::shell::now().0) };
+    if let Some(who) = &who {
+        if !may(who, request.method(), &path) {
+            return Err(error(StatusCode::FORBIDDEN, "your role may not do this: ask a dispatcher or an admin"));
+        }
+    } else if path.starts_with("/api/") && !OPEN.contains(&path.as_str()) {
+        let why = "open creel in a browser with “creel open”, or show the token from the data folder's file “api-token”: \
+                   Authorization: Bearer TOKEN";
         return Err(error(StatusCode::UNAUTHORIZED, why));
     }
-    Ok(answer::in_words(next.run(request).await).await)
+    let mut request = request;
+    if let Some(who) = who {
+        request.extensions_mut().insert(who);
+    }
+    let response = next.run(request).await;
+    let mut response = if path.starts_with("/api/") { answer::in_words(response).await } else { response };
+    web::harden(&mut response);
+    Ok(response)
+}
+
+/// What anybody who reaches this node may ask.
+const OPEN: [&str; 3] = ["/api/v1/openapi.json", "/api/v1/people-names", "/api/v1/login"];
+
+/// What a person may do who shares this device. Edits are judged by the device's role everywhere; what its people may do is for this
+/// device to see to.
+fn may(who: &session::Who, method: &Method, path: &str) -> bool {
+    let Some(role) = who.role else { return true };
+    let reads = method == Method::GET && !path.starts_with("/api/v1/pack");
+    let acts: &[&str] = match role {
+        Role::Admin => return true,
+        Role::Dispatcher => &[
+            "records",
+            "measurements",
+            "plans",
+            "messages",
+            "resolutions",
+            "retractions",
+            "imports",
+            "photos",
+            "nudge",
+            "logout",
+        ],
+        Role::Picker => &["records", "measurements", "messages", "retractions", "photos", "nudge", "logout"],
+        Role::Driver | Role::Shop | Role::Viewer => &["logout"],
+    };
+    reads || path.strip_prefix("/api/v1/").is_some_and(|act| acts.contains(&act))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {

@@ -1,0 +1,205 @@
+//! Who is at the browser: somebody who opened creel on this device, or a person who logged in.
+//!
+//! A session is a cookie that says who it is for and until when, under a MAC of this node's own; nothing of it is remembered, so that
+//! it outlives a restart. The cookie is bound to this node's port by its name, because browsers share cookies between ports.
+
+use super::answer::{ApiError, confused, error};
+use super::people::{self, People};
+use super::{Api, act};
+use axum::body::Bytes;
+use axum::extract::{Query as Parameters, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::{Extension, Json};
+use creel_protocol::core::io::{Query, Reply};
+use creel_protocol::roster::Role;
+use data_encoding::BASE64URL_NOPAD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a link of `creel open` may be followed, once.
+const LINK_LIFE: Duration = Duration::from_secs(120);
+/// How long a session lasts on a device of one's own, and on one that several people share.
+const OPENED_MS: u64 = 365 * 24 * 3_600 * 1_000;
+const LOGGED_IN_MS: u64 = 16 * 3_600 * 1_000;
+/// A session's code in a link has so many random bytes.
+const CODE_BYTES: usize = 20;
+
+/// Whom a request is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Who {
+    /// The person who logged in; none for whoever opened creel on this device, or shows its token.
+    pub(crate) person: Option<String>,
+    /// What they may do.
+    pub(crate) role: Option<Role>,
+}
+
+impl Who {
+    /// Who may do everything that this device may.
+    pub(crate) fn owner() -> Self {
+        Self { person: None, role: None }
+    }
+
+    /// The person to be named by an edit: who logged in can't name somebody else.
+    pub(crate) fn by(&self, said: Option<String>) -> Option<String> {
+        self.person.clone().or(said)
+    }
+}
+
+/// What a cookie says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Claim {
+    person: Option<String>,
+    until: u64,
+}
+
+/// What this node knows of sessions.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    key: [u8; 32],
+    cookie: String,
+    links: Mutex<HashMap<String, Instant>>,
+}
+
+impl Sessions {
+    pub(crate) fn new(token: &str, port: u16) -> Self {
+        let key = blake3::derive_key("creel/session/1", token.as_bytes());
+        Self { key, cookie: format!("creel-{port}"), links: Mutex::default() }
+    }
+
+    fn mac(&self, claim: &[u8]) -> blake3::Hash {
+        blake3::keyed_hash(&self.key, claim)
+    }
+
+    /// A key for something else that this node alone can tell.
+    pub(crate) fn derived(&self, purpose: &str) -> [u8; 32] {
+        blake3::derive_key(purpose, &self.key)
+    }
+
+    /// A header that begins a session.
+    fn begin(&self, person: Option<&str>, now: u64) -> Result<String, ApiError> {
+        let life = if person.is_some() { LOGGED_IN_MS } else { OPENED_MS };
+        let claim = Claim { person: person.map(str::to_owned), until: now + life };
+        let claim = serde_json::to_vec(&claim).map_err(|_| confused())?;
+        let (mac, claim) = (BASE64URL_NOPAD.encode(self.mac(&claim).as_bytes()), BASE64URL_NOPAD.encode(&claim));
+        Ok(format!("{}={claim}.{mac}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}", self.cookie, life / 1_000))
+    }
+
+    fn end(&self) -> String {
+        format!("{}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0", self.cookie)
+    }
+
+    /// Who a request's cookie says it is from.
+    pub(crate) fn who(&self, headers: &HeaderMap, people: &People, now: u64) -> Option<Who> {
+        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut cookies = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let (_, value) = cookies.find(|(name, _)| *name == self.cookie)?;
+        let (claim, mac) = value.split_once('.')?;
+        let claim = BASE64URL_NOPAD.decode(claim.as_bytes()).ok()?;
+        let mac: [u8; 32] = BASE64URL_NOPAD.decode(mac.as_bytes()).ok()?.try_into().ok()?;
+        // blake3's own comparison takes the same time whatever differs.
+        if self.mac(&claim) != blake3::Hash::from(mac) {
+            return None;
+        }
+        let claim: Claim = serde_json::from_slice(&claim).ok()?;
+        if claim.until < now {
+            return None;
+        }
+        let Some(person) = claim.person else { return Some(Who::owner()) };
+        // Who was removed is out at once.
+        let role = people.role(&person)?;
+        Some(Who { person: Some(person), role: Some(role) })
+    }
+
+    fn links(&self) -> std::sync::MutexGuard<'_, HashMap<String, Instant>> {
+        // Nothing is awaited while it is held.
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A link that opens the screens in a browser on this device, once.
+pub(super) async fn link(State(api): State<Api>, Extension(who): Extension<Who>) -> Result<Json<Value>, ApiError> {
+    if who.person.is_some() {
+        return Err(error(StatusCode::FORBIDDEN, "who logged in can't open sessions for others"));
+    }
+    let code = BASE64URL_NOPAD.encode(&crate::folder::random::<CODE_BYTES>()?);
+    let mut links = api.sessions.links();
+    links.retain(|_, made| made.elapsed() < LINK_LIFE);
+    links.insert(code.clone(), Instant::now());
+    Ok(Json(json!({ "url": format!("http://{}/open?code={code}", api.http) })))
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Code {
+    #[serde(default)]
+    code: String,
+}
+
+/// Follows such a link.
+pub(super) async fn open(
+    State(api): State<Api>,
+    Parameters(Code { code }): Parameters<Code>,
+) -> Result<Response, ApiError> {
+    let made = api.sessions.links().remove(&code);
+    if made.is_none_or(|made| made.elapsed() > LINK_LIFE) {
+        let why = "this link was followed already, or is older than two minutes: run “creel open” again · \
+                   此链接已使用或已过期：请再次运行 creel open";
+        return Err(error(StatusCode::FORBIDDEN, why));
+    }
+    let cookie = api.sessions.begin(None, crate::shell::now().0)?;
+    Ok(([(header::SET_COOKIE, cookie), (header::REFERRER_POLICY, "no-referrer".to_owned())], Redirect::to("/"))
+        .into_response())
+}
+
+/// Who is at the browser, and where.
+pub(super) async fn session(State(api): State<Api>, Extension(who): Extension<Who>) -> Result<Json<Value>, ApiError> {
+    let Reply::Status(status) = api.shell.ask(Query::Status).await? else { return Err(confused()) };
+    Ok(Json(json!({
+        "person": who.person,
+        "role": who.role.or(status.role),
+        "party": if who.person.is_none() { status.party } else { None },
+        "device_name": status.name,
+        "organisation": status.organisation,
+        "hub": status.hub,
+        "people": !api.people.names().is_empty(),
+        "login_needed": false,
+    })))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    name: String,
+    pin: String,
+}
+
+pub(super) async fn login(State(api): State<Api>, bytes: Bytes) -> Result<Response, ApiError> {
+    let Login { name, pin } = act::body(&bytes)?;
+    let checked = {
+        let api = api.clone();
+        let name = name.clone();
+        tokio::task::spawn_blocking(move || api.people.check(&name, &pin)).await.map_err(|_| confused())?
+    };
+    match checked {
+        people::Checked::Right(role) => {
+            let cookie = api.sessions.begin(Some(&name), crate::shell::now().0)?;
+            Ok(([(header::SET_COOKIE, cookie)], Json(json!({ "person": name, "role": role }))).into_response())
+        }
+        people::Checked::Wrong => {
+            Err(error(StatusCode::UNAUTHORIZED, "that name and PIN do not go together · 姓名与 PIN 不符"))
+        }
+        people::Checked::TooOften(seconds) => {
+            let why = format!(
+                "too many wrong PINs: wait {seconds} s and try again · PIN 错误次数过多，请 {seconds} 秒后再试"
+            );
+            Err(error(StatusCode::TOO_MANY_REQUESTS, &why))
+        }
+    }
+}
+
+pub(super) async fn logout(State(api): State<Api>) -> Response {
+    ([(header::SET_COOKIE, api.sessions.end())], Json(json!({}))).into_response()
+}

@@ -1,0 +1,96 @@
+//! The customer's page: one shipment in plain words, by a link that nobody can guess. It needs no script and tells nothing private.
+
+use super::Api;
+use super::answer::{ApiError, confused, error};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use creel_protocol::core::io::{Query, Reply, Shown};
+use creel_protocol::id::DocumentId;
+use creel_protocol::shipment::view::{Standing, TimelineEntry};
+use data_encoding::HEXLOWER;
+use serde_json::{Value, json};
+
+/// Bytes of a link's code beside the shipment's id: 128 bits.
+const CODE_BYTES: usize = 16;
+
+fn code(api: &Api, document: &DocumentId) -> String {
+    let code = blake3::keyed_hash(&api.sessions.derived("creel/tracking/1"), &document.0);
+    HEXLOWER.encode(&code.as_bytes()[..CODE_BYTES])
+}
+
+/// A shipment's link.
+pub(super) async fn link(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Json<Value>, ApiError> {
+    let Reply::Shown(shown) = api.shell.ask(Query::Show { shipment }).await? else { return Err(confused()) };
+    Ok(Json(json!({ "path": format!("/t/{}-{}", shown.view.id, code(&api, &shown.view.id)) })))
+}
+
+/// The page behind it.
+pub(super) async fn page(
+    State(api): State<Api>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let nothing = || error(StatusCode::NOT_FOUND, "there is no shipment behind this link · 此链接下没有货单");
+    let (id, shown) = token.split_once('-').ok_or_else(nothing)?;
+    let document = DocumentId::parse(id).map_err(|_| nothing())?;
+    // Hashes of both are compared, which takes the same time whatever differs.
+    if blake3::hash(shown.as_bytes()) != blake3::hash(code(&api, &document).as_bytes()) {
+        return Err(nothing());
+    }
+    let Ok(Reply::Shown(shown)) = api.shell.ask(Query::Show { shipment: document.to_string() }).await else {
+        return Err(nothing());
+    };
+    let languages = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let page = drawn(&shown, languages.trim_start().to_lowercase().starts_with("zh"));
+    Ok(([(header::CACHE_CONTROL, "no-store"), (header::REFERRER_POLICY, "no-referrer")], Html(page)).into_response())
+}
+
+fn drawn(shown: &Shown, zh: bool) -> String {
+    let pick = |en: &'static str, other: &'static str| if zh { other } else { en };
+    let label = |label: &creel_protocol::workflow::Label| escaped(if zh { &label.zh } else { &label.en });
+    let view = &shown.view;
+    let told = view.timeline.iter().filter(|entry| is_told(entry)).rev().map(|entry| {
+        let name = entry.label.as_ref().map(&label).unwrap_or_default();
+        let (exact, shown) = (escaped(&entry.at), moment(&entry.at));
+        format!("<li><strong>{name}</strong> <time datetime=\"{exact}\">{shown}</time></li>")
+    });
+    let steps = told.collect::<Vec<_>>().concat();
+    let window = view.plan.get("window").and_then(|window| window.as_str()).and_then(|window| window.split_once('/'));
+    let window = window.map_or_else(String::new, |(from, to)| {
+        format!("<p>{}: {} – {}</p>", pick("Expected", "预计送达"), moment(from), moment(to))
+    });
+    format!(
+        "<!doctype html><html lang=\"{lang}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+         <meta name=\"robots\" content=\"noindex\"><title>{number} · {status}</title><link rel=\"stylesheet\" href=\"/track.css\"></head>\
+         <body><main><p class=\"number\">{title} {number}</p><h1>{status}</h1>{window}<h2>{so_far}</h2><ol>{steps}<li><strong>{ordered}</strong></li></ol>\
+         <p class=\"note\">{note}</p></main></body></html>",
+        lang = pick("en", "zh-CN"),
+        number = escaped(&view.number),
+        status = label(&view.status_label),
+        title = pick("Shipment", "货单"),
+        so_far = pick("So far", "进展"),
+        ordered = pick("Ordered", "已下单"),
+        note = pick(
+            "Times are those of the devices that recorded them, in UTC. Reload for the latest.",
+            "时间取自记录设备，为协调世界时。刷新页面可查看最新进展。",
+        ),
+    )
+}
+
+/// Steps that count and were not taken back. Who recorded them, messages, names and photos are nobody else's business.
+fn is_told(entry: &TimelineEntry) -> bool {
+    entry.counted
+        && entry.action == "record"
+        && !matches!(entry.standing, Some(Standing::Retracted | Standing::Rejected))
+}
+
+/// `2026-06-01T08:30:00.000Z` as people read it.
+fn moment(at: &str) -> String {
+    escaped(&at.replace('T', " ").chars().take(16).collect::<String>())
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}
