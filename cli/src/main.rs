@@ -64,7 +64,7 @@ fn run(arguments: Arguments, screen: &Screen) -> anyhow::Result<ExitCode> {
         Command::Status => command::status::run(&node()?, screen),
         Command::Pack(args) => command::pack::pack(&args, &node()?, screen),
         Command::Unpack(args) => command::pack::unpack(&args, &node()?, screen),
-        Command::Open(args) => command::open::run(args, &node()?, screen),
+        Command::Open(args) => command::open::run(&args, &node()?, screen),
         Command::Nudge => command::nudge::run(&node()?, screen),
         Command::Doctor => command::doctor::run(&data()?, screen),
         Command::Demo(args) => command::demo::run(&args, screen),
