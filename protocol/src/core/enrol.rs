@@ -123,7 +123,9 @@ impl Core {
                 id,
                 current: newest == Some(id),
                 published,
-                workflow: Workflow::clone(workflow),
+                name: workflow.name.clone(),
+                label: workflow.label.clone(),
+                steps: workflow.steps.clone(),
             })
             .collect()
     }

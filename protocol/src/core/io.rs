@@ -10,7 +10,7 @@ use crate::shipment::view::{Exception, View};
 use crate::store::{Batch, StoreError};
 use crate::sync::Frame;
 use crate::sync::frame::{Redeem, Welcome};
-use crate::workflow::{Label, Workflow};
+use crate::workflow::{Label, Step as WorkflowStep};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -494,9 +494,12 @@ pub struct PublishedWorkflow {
     pub current: bool,
     /// The height of the roster entry that published it.
     pub published: u64,
-    /// What it says.
-    #[serde(flatten)]
-    pub workflow: Workflow,
+    /// Its name in scripts.
+    pub name: String,
+    /// Its name for people.
+    pub label: Label,
+    /// Its steps.
+    pub steps: Vec<WorkflowStep>,
 }
 
 /// A shipment with everything about it.
