@@ -136,29 +136,3 @@ pub(crate) struct Peer {
     pub(crate) address: Option<String>,
     pub(crate) last_seen: Option<String>,
 }
-
-/// A row of the month-end sheet: quantities in thousandths, money in the currency's minor unit.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub(crate) struct SheetRow {
-    pub(crate) number: String,
-    pub(crate) consignee: String,
-    pub(crate) status: Option<Label>,
-    pub(crate) line: String,
-    pub(crate) sku: String,
-    pub(crate) name: String,
-    pub(crate) lot: String,
-    pub(crate) unit: String,
-    pub(crate) ordered: i64,
-    pub(crate) delivered: i64,
-    pub(crate) short: i64,
-    pub(crate) damaged: i64,
-    pub(crate) returned: i64,
-    pub(crate) due: Option<i64>,
-    pub(crate) collected: Option<i64>,
-    pub(crate) receiver: String,
-    pub(crate) recorded_by: String,
-    pub(crate) at: String,
-    pub(crate) exceptions: String,
-    #[serde(default)]
-    pub(crate) exceptions_zh: String,
-}

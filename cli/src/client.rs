@@ -66,6 +66,18 @@ impl Client {
         self.answer(response)
     }
 
+    /// Asks for a sheet; with it come how many rows it has, and of how many shipments.
+    pub(crate) fn fetch_sheet(&self, path: &str) -> Result<(Vec<u8>, u64, u64)> {
+        let sent = self.agent.get(self.url(path)).header("Authorization", self.bearer()).call();
+        let response = sent.map_err(|error| self.broken(error))?;
+        let count = |name: &str| {
+            let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+            value.and_then(|value| value.parse().ok()).unwrap_or_default()
+        };
+        let (rows, shipments) = (count("creel-rows"), count("creel-shipments"));
+        Ok((self.answer(response)?, rows, shipments))
+    }
+
     /// Acts: `tap` makes sure that a second try of the same is answered with what the first one made.
     pub(crate) fn post<T: DeserializeOwned>(&self, path: &str, tap: &str, body: &impl Serialize) -> Result<T> {
         self.post_bytes(path, tap, "application/json", &serde_json::to_vec(body)?)

@@ -3,6 +3,7 @@
 use crate::args::Global;
 use crate::language::Language;
 use anyhow::Result;
+pub(crate) use creel_node::written::clean;
 use owo_colors::{OwoColorize, Style};
 use serde::Serialize;
 use std::fmt::Display;
@@ -130,17 +131,6 @@ impl Screen {
     pub(crate) fn heading(&self, en: &str, zh: &str) -> String {
         self.paint(self.language.pick(en, zh), Paint::Bold)
     }
-}
-
-/// Text from a peer or a file as a terminal may show it: without what would move its cursor, colour it, or turn the
-/// reading direction around.
-pub(crate) fn clean(text: &str) -> String {
-    let is_turning =
-        |letter: char| matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars()
-        .filter(|letter| !is_turning(*letter))
-        .map(|letter| if letter.is_control() && letter != '\n' { ' ' } else { letter })
-        .collect()
 }
 
 /// Logs to standard error.

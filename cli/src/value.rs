@@ -1,8 +1,9 @@
 //! Values as people type and read them, and as edits hold them: integers all.
 
+pub(crate) use creel_node::written::{day_bounds, local, shown, shown_money, shown_quantity};
+use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
 
 /// Decimals of a quantity: thousandths of the unit.
 pub(crate) const QUANTITY_DECIMALS: usize = 3;
@@ -43,26 +44,6 @@ pub(crate) fn quantity(text: &str) -> Result<i64, String> {
 /// Money in the currency's minor unit.
 pub(crate) fn money(text: &str) -> Result<i64, String> {
     decimal(text, MONEY_DECIMALS)
-}
-
-/// An integer with its point back: at least `least` of its `decimals` are shown, and no zeros beyond.
-pub(crate) fn shown(value: i64, decimals: usize, least: usize) -> String {
-    let digits = format!("{:0width$}", value.unsigned_abs(), width = decimals + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - decimals);
-    let needed = fraction.trim_end_matches('0').len().max(least);
-    let sign = if value < 0 { "-" } else { "" };
-    let point = if needed == 0 { "" } else { "." };
-    format!("{sign}{whole}{point}{}", &fraction[..needed])
-}
-
-/// A quantity for people.
-pub(crate) fn shown_quantity(thousandths: i64) -> String {
-    shown(thousandths, QUANTITY_DECIMALS, 0)
-}
-
-/// Money for people, always with both decimals.
-pub(crate) fn shown_money(minor: i64) -> String {
-    shown(minor, MONEY_DECIMALS, MONEY_DECIMALS)
 }
 
 /// `LAT,LON` in decimal degrees, as 1e-7 degrees.
@@ -122,20 +103,6 @@ fn moment(text: &str, zone: &TimeZone, from: Option<&str>) -> Result<(i64, i64),
             on(day.to_datetime(time)).map(|at| (at, at))
         }
         (None, _) => Err(wrong()),
-    }
-}
-
-/// When a day begins here, and when the next one does.
-pub(crate) fn day_bounds(day: Date, zone: &TimeZone) -> Option<(i64, i64)> {
-    let begins = |day: Date| Some(day.to_zoned(zone.clone()).ok()?.timestamp().as_millisecond());
-    Some((begins(day)?, begins(day.checked_add(1.day()).ok()?)?))
-}
-
-/// A moment for people, by this device's own clock: `2026-11-23 08:05`. What is no time is shown as it is.
-pub(crate) fn local(text: &str, zone: &TimeZone) -> String {
-    match text.parse::<Timestamp>() {
-        Ok(at) => at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string(),
-        Err(_) => text.to_owned(),
     }
 }
 

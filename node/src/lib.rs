@@ -19,9 +19,11 @@ mod photo_link;
 mod photos;
 mod road;
 mod serve;
+mod sheet;
 mod shell;
 mod tickets;
 mod tls;
+pub mod written;
 
 pub use enrol::{Initialised, Joined, init, join};
 pub use error::NodeError;

@@ -1,15 +1,11 @@
 //! `creel export`: the month-end sheet.
 
-use super::sheet;
 use super::write_whole;
-use crate::answer::SheetRow;
 use crate::args::Misused;
 use crate::client::Client;
 use crate::screen::Screen;
-use crate::value::day_bounds;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,24 +30,22 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, node: impl FnOnce() -> Result<Client>, screen: &Screen) -> Result<ExitCode> {
     let ending = args.output.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-    let draw = match ending.as_deref() {
-        Some("csv") => sheet::csv,
-        Some("xlsx") => sheet::xlsx,
-        _ => bail!(Misused(format!("{} does not end in .csv or .xlsx: name what to write", args.output.display()))),
+    let Some(format @ ("csv" | "xlsx")) = ending.as_deref() else {
+        bail!(Misused(format!("{} does not end in .csv or .xlsx: name what to write", args.output.display())));
     };
     if args.to < args.from {
         bail!(Misused(format!("--to {} is before --from {}", args.to, args.from)));
     }
-    let zone = TimeZone::system();
-    let bounds = |day| day_bounds(day, &zone).with_context(|| format!("{day} is outside the calendar"));
-    let (from, to) = (bounds(args.from)?.0, bounds(args.to)?.1);
-    let rows: Vec<SheetRow> = node()?.fetch(&format!("/sheet?from={from}&to={to}"))?;
-    write_whole(&args.output, &draw(&rows, screen.language, &zone)?)?;
-    let shipments = rows.chunk_by(|one, next| one.number == next.number).count();
+    // The node writes the sheet, for the screens and for us.
+    let language = screen.language.pick("en", "zh");
+    let (from, to) = (args.from, args.to);
+    let (bytes, rows, shipments) =
+        node()?.fetch_sheet(&format!("/sheet.{format}?from={from}&to={to}&lang={language}"))?;
+    write_whole(&args.output, &bytes)?;
     if screen.json {
-        screen.value(&json!({ "file": args.output, "rows": rows.len(), "shipments": shipments }))?;
+        screen.value(&json!({ "file": args.output, "rows": rows, "shipments": shipments }))?;
     } else {
-        screen.hint(format_args!("wrote {}: {} rows of {shipments} shipments", args.output.display(), rows.len()));
+        screen.hint(format_args!("wrote {}: {} rows of {shipments} shipments", args.output.display(), rows));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -21,7 +21,6 @@ pub(crate) mod record;
 pub(crate) mod say;
 pub(crate) mod serve;
 pub(crate) mod settle;
-pub(crate) mod sheet;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod why;

@@ -3,18 +3,23 @@
 use super::answer::{ApiError, confused, error};
 use super::{Api, OPENAPI};
 use crate::framing;
+use crate::sheet::{self, Language, SheetError};
+use crate::written::day_bounds;
 use axum::Json;
 use axum::extract::{Path, Query as Parameters, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use creel_protocol::core::io::{Query, Refusal, Reply};
+use creel_protocol::core::io::{Query, Refusal, Reply, SheetRow};
 use creel_protocol::id::{DeviceKey, DocumentId, FileHash};
 use creel_protocol::proof;
 use creel_protocol::shipment::time;
 use creel_protocol::sync::Frame;
+use creel_protocol::workflow::Workflow;
 use data_encoding::BASE64;
 use futures_util::Stream;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -131,7 +136,14 @@ pub(super) async fn verify(State(api): State<Api>, Path(shipment): Path<String>)
 /// The workflows that were published.
 pub(super) async fn workflows(State(api): State<Api>) -> Result<Json<Value>, ApiError> {
     match api.shell.ask(Query::Workflows).await? {
-        Reply::Workflows(workflows) => to_json(workflows),
+        Reply::Workflows(workflows) => {
+            let Json(mut told) = to_json(&workflows)?;
+            for (told, published) in told.as_array_mut().into_iter().flatten().zip(workflows) {
+                let (name, label, steps) = (published.name, published.label, published.steps);
+                told["toml"] = json!(toml::to_string(&Workflow { name, label, steps }).unwrap_or_default());
+            }
+            Ok(Json(told))
+        }
         _ => Err(confused()),
     }
 }
@@ -146,7 +158,7 @@ pub(super) struct Period {
     to: i64,
 }
 
-pub(super) async fn sheet(
+pub(super) async fn sheet_rows(
     State(api): State<Api>,
     Parameters(period): Parameters<Period>,
 ) -> Result<Json<Value>, ApiError> {
@@ -154,6 +166,57 @@ pub(super) async fn sheet(
         Reply::Sheet(rows) => to_json(rows),
         _ => Err(confused()),
     }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Days {
+    from: Date,
+    to: Date,
+    #[serde(default)]
+    lang: Language,
+}
+
+/// Writes rows as a file.
+type Writer = fn(&[SheetRow], Language, &TimeZone) -> Result<Vec<u8>, SheetError>;
+
+/// The sheet of some days of this device's time zone, the last one included, as a file.
+async fn sheet_file(
+    api: Api,
+    days: Days,
+    ending: &str,
+    kind: &'static str,
+    write: Writer,
+) -> Result<Response, ApiError> {
+    let zone = TimeZone::system();
+    let outside = || error(StatusCode::BAD_REQUEST, "these days are outside the calendar");
+    let from = day_bounds(days.from, &zone).ok_or_else(outside)?.0;
+    let to = day_bounds(days.to, &zone).ok_or_else(outside)?.1;
+    if to < from {
+        return Err(error(StatusCode::BAD_REQUEST, "the last day is before the first"));
+    }
+    let Reply::Sheet(rows) = api.shell.ask(Query::Sheet { from, to }).await? else { return Err(confused()) };
+    let shipments = rows.chunk_by(|one, next| one.number == next.number).count();
+    let count = rows.len();
+    let written = tokio::task::spawn_blocking(move || write(&rows, days.lang, &zone)).await.map_err(|_| confused())?;
+    let bytes = written.map_err(|why| error(StatusCode::INTERNAL_SERVER_ERROR, &why.to_string()))?;
+    let name = format!("attachment; filename=\"creel-{}-{}.{ending}\"", days.from, days.to);
+    let counts = [("creel-rows", count.to_string()), ("creel-shipments", shipments.to_string())];
+    Ok(([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, name)], counts, bytes).into_response())
+}
+
+pub(super) async fn sheet_csv(
+    State(api): State<Api>,
+    Parameters(days): Parameters<Days>,
+) -> Result<Response, ApiError> {
+    sheet_file(api, days, "csv", "text/csv; charset=utf-8", sheet::csv).await
+}
+
+pub(super) async fn sheet_xlsx(
+    State(api): State<Api>,
+    Parameters(days): Parameters<Days>,
+) -> Result<Response, ApiError> {
+    let kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+    sheet_file(api, days, "xlsx", kind, sheet::xlsx).await
 }
 
 #[derive(Debug, Deserialize)]

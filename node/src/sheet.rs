@@ -1,13 +1,51 @@
 //! The month-end sheet as a file that Excel and WPS open right.
 
-use crate::answer::SheetRow;
-use crate::language::Language;
-use crate::screen::clean;
-use crate::value::{local, shown_money, shown_quantity};
-use anyhow::Result;
+use crate::written::{clean, local, shown_money, shown_quantity};
+use creel_protocol::core::io::SheetRow;
+use creel_protocol::workflow::Label;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rust_xlsxwriter::{ExcelDateTime, Format, Workbook, Worksheet};
+
+/// The language of a sheet's headers and labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Language {
+    /// 简体中文
+    Zh,
+    /// English
+    #[default]
+    En,
+}
+
+impl Language {
+    fn pick<'a>(self, en: &'a str, zh: &'a str) -> &'a str {
+        if self == Self::Zh { zh } else { en }
+    }
+
+    fn label(self, label: &Label) -> &str {
+        self.pick(&label.en, &label.zh)
+    }
+}
+
+/// Why a sheet could not be written: never for what stands in it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SheetError {
+    /// The CSV writer failed.
+    #[error("the sheet could not be written as CSV: {0}")]
+    Csv(#[from] csv::Error),
+    /// So did its last write.
+    #[error("the sheet could not be written: {0}")]
+    Io(#[from] std::io::Error),
+    /// The workbook's writer failed.
+    #[error("the sheet could not be written as a workbook: {0}")]
+    Workbook(#[from] rust_xlsxwriter::XlsxError),
+    /// More rows than a workbook has.
+    #[error("the sheet has more rows than a workbook holds: choose a shorter time")]
+    Rows,
+}
+
+type Result<T> = std::result::Result<T, SheetError>;
 
 /// What a column holds, and with it how it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,8 +154,8 @@ pub(crate) fn xlsx(rows: &[SheetRow], language: Language, zone: &TimeZone) -> Re
         }
     }
     sheet.set_freeze_panes(1, 1)?;
-    let last_row = u32::try_from(rows.len())?;
-    sheet.autofilter(0, 0, last_row, u16::try_from(COLUMNS.len() - 1)?)?;
+    let last_row = u32::try_from(rows.len()).map_err(|_| SheetError::Rows)?;
+    sheet.autofilter(0, 0, last_row, u16::try_from(COLUMNS.len() - 1).map_err(|_| SheetError::Rows)?)?;
     Ok(workbook.save_to_buffer()?)
 }
 
@@ -144,7 +182,6 @@ fn excel_moment(text: &str, zone: &TimeZone) -> Option<ExcelDateTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use creel_protocol::workflow::Label;
 
     fn row() -> SheetRow {
         SheetRow {
