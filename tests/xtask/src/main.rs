@@ -1,6 +1,7 @@
 //! `cargo xtask`: what CI runs, and the benches. No dependencies, so that it builds in a second.
 
 mod picture;
+mod web;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::time::Instant;
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  test            everything CI runs: format, lints, tests, simulator, planted bugs, interop, a demo
+  test            everything CI runs: format, lints, tests, screens, planted bugs, interop, a browser, simulator, a demo
   test --quick    format, lints and tests only
   picture         runs the demo and draws what it prints into docs/demo.svg
   bench NAME      a bench whose figures stand in docs/benchmarks.md: drivers, durable, flight, ingest,
@@ -90,6 +91,7 @@ fn test(quick: bool) -> Result<(), String> {
     steps.run("lints", &mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     steps.run("tests", &mut cargo(&["test", "--workspace", "--no-fail-fast"]))?;
     if !quick {
+        web::build(&mut steps)?;
         // The planted bugs are compiled in for this step alone; what is shipped never holds them.
         steps.run(
             "planted bugs",
@@ -107,6 +109,7 @@ fn test(quick: bool) -> Result<(), String> {
         interop(&mut steps)?;
         // All at once: each package by itself would build their dependencies again, with other features.
         steps.run("release build", &mut cargo(&["build", "--release", "--workspace", "--bins"]))?;
+        web::walk(&mut steps)?;
         steps.run("simulator", Command::new(built("sim")).args(["--seeds", "0..1000"]))?;
         steps.run("demo", Command::new(built("creel")).args(["demo", "--json"]))?;
     }
