@@ -31,6 +31,8 @@ const IDLE: Duration = Duration::from_secs(150);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// For how long a device beside the hub may leave unanswered what is to be answered, beyond two round trips.
 const SILENT: Duration = Duration::from_secs(3);
+/// So many datagrams since it was heard are not only acknowledgements: those are not answered, and follow at most twice.
+const UNANSWERED: u64 = 4;
 /// How long a handshake may take: several round trips of a bad road.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(4);
 /// How long a peer may take for the rest of what was begun.
@@ -405,19 +407,19 @@ async fn released(held_by: &mut Option<watch::Receiver<usize>>) {
     }
 }
 
-/// Ends when a peer has answered nothing for a while that is to be answered: it may have been switched off, and QUIC alone would
-/// wait for all of [`IDLE`].
+/// Ends when a peer has answered nothing for a while though it was sent several datagrams: it may have been switched off, and QUIC
+/// alone would wait for all of [`IDLE`].
 async fn falls_silent(connection: &Connection) {
-    // What a peer acknowledges; it does not acknowledge acknowledgements.
-    let asked = |stats: &quinn::ConnectionStats| stats.frame_tx.stream + stats.frame_tx.ping;
     // Frames, not datagrams: anybody may send those, and a peer that was started anew answers with resets that prove nothing.
     let heard = |stats: &quinn::ConnectionStats| stats.frame_rx.acks + stats.frame_rx.stream + stats.frame_rx.ping;
-    let (mut answers, mut before, mut since) = (0, 0, Instant::now());
+    let (mut answers, mut sent, mut since) = (0, 0, Instant::now());
     loop {
         let stats = connection.stats();
-        if heard(&stats) != answers || asked(&stats) == before {
-            (answers, before, since) = (heard(&stats), asked(&stats), Instant::now());
-        } else if since.elapsed() > SILENT + 2 * connection.rtt() {
+        if heard(&stats) != answers {
+            (answers, sent, since) = (heard(&stats), stats.udp_tx.datagrams, Instant::now());
+        }
+        let silent = since.elapsed() > SILENT + 2 * connection.rtt();
+        if silent && stats.udp_tx.datagrams >= sent + UNANSWERED {
             return;
         }
         tokio::time::sleep(SILENT / 6).await;
