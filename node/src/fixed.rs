@@ -21,21 +21,6 @@ const PAUSE_MIN: Duration = Duration::from_millis(500);
 /// The longest pause while an edit waits, and while none does.
 const PAUSE_MAX: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
-/// Keep-alives are answered each 20 s; a peer that is not heard for longer is gone, long before QUIC gives it up.
-const SILENCE: Duration = Duration::from_secs(25);
-
-/// Returns when the peer has not been heard for a while.
-async fn silence(connection: &Connection) {
-    let (mut heard, mut since) = (connection.stats().udp_rx.datagrams, Instant::now());
-    while since.elapsed() < SILENCE {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let now = connection.stats().udp_rx.datagrams;
-        if now != heard {
-            (heard, since) = (now, Instant::now());
-        }
-    }
-}
-
 /// A fixed address.
 #[derive(Debug)]
 pub(crate) struct Fixed {
@@ -96,13 +81,7 @@ impl Fixed {
             return why;
         }
         tracing::info!(address = %self.address, device = %key.short(), "connected");
-        tokio::select! {
-            why = self.links.meet(connection, key) => why,
-            () = silence(connection) => {
-                connection.close(CLOSE_DONE, b"nothing was heard any more");
-                "nothing was heard from it any more".to_owned()
-            }
-        }
+        self.links.meet(connection, key).await
     }
 
     /// Whether there is anything to say to this device that is not said elsewhere.
