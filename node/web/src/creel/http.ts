@@ -1,0 +1,149 @@
+// The interface over a node's HTTP API.
+
+import { CreelError, newTap, type Creel, type Follower, type Tap } from './creel';
+import type * as Its from './types';
+
+const BASE = 'api/v1';
+/** How often a tap whose answer got lost is sent again; the node answers it with the first edit. */
+const TRIES = 3;
+const TRY_AGAIN_MS = 400;
+/** How long the event stream is left alone after it was refused. */
+const FOLLOW_AGAIN_MS = 1_500;
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const part = encodeURIComponent;
+
+export class HttpCreel implements Creel {
+  #shutOut = () => {};
+
+  onShutOut(then: () => void) {
+    this.#shutOut = then;
+  }
+
+  async #send(path: string, init: RequestInit = {}): Promise<Response> {
+    let response: Response;
+    try {
+      response = await fetch(`${BASE}${path}`, { credentials: 'same-origin', ...init });
+    } catch (error) {
+      throw new CreelError(0, error instanceof Error ? error.message : String(error));
+    }
+    if (response.ok) return response;
+    const said: unknown = await response.json().catch(() => null);
+    const words = said && typeof said === 'object' && 'error' in said ? String(said.error) : response.statusText;
+    if (response.status === 401 && path !== '/login') this.#shutOut();
+    throw new CreelError(response.status, words);
+  }
+
+  async #get<T>(path: string): Promise<T> {
+    return (await this.#send(path)).json() as Promise<T>;
+  }
+
+  async #post<T>(path: string, tap: Tap, body: BodyInit, type: string): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const headers = { 'content-type': type, 'idempotency-key': tap };
+        return (await (await this.#send(path, { method: 'POST', headers, body })).json()) as T;
+      } catch (error) {
+        const lost = error instanceof CreelError && error.status === 0;
+        if (!lost || attempt === TRIES) throw error;
+        await pause(TRY_AGAIN_MS * attempt);
+      }
+    }
+  }
+
+  #act<T>(path: string, tap: Tap, body: unknown): Promise<T> {
+    return this.#post(path, tap, JSON.stringify(body), 'application/json');
+  }
+
+  session = async (): Promise<Its.Session> => this.#get<Its.Session>('/session').catch(this.#beforeSessions);
+
+  /** A node of an older build knows no sessions: in development its status tells as much. */
+  #beforeSessions = async (error: unknown): Promise<Its.Session> => {
+    if (!import.meta.env.DEV || !(error instanceof CreelError) || error.status !== 404) throw error;
+    const { role, party, name, organisation, hub } = await this.status();
+    return { person: null, role, party, device_name: name, organisation, hub, people: false, login_needed: false };
+  };
+
+  peopleNames = () => this.#get<Its.Person[]>('/people-names');
+  login = async (name: string, pin: string) => void (await this.#act('/login', newTap(), { name, pin }));
+  logout = async () => void (await this.#act('/logout', newTap(), {}));
+
+  status = () => this.#get<Its.NodeStatus>('/status');
+
+  workflows = async (): Promise<Its.Workflow[]> => {
+    try {
+      return await this.#get<Its.Workflow[]>('/workflows');
+    } catch (error) {
+      if (import.meta.env.DEV && error instanceof CreelError && error.status === 404) return [];
+      throw error;
+    }
+  };
+
+  shipments = (filter: string) =>
+    this.#get<Its.Row[]>(`/shipments?filter=${part(filter)}`).catch(async (error: unknown) => {
+      // A node of an older build does not know these terms: in development all its shipments do as well.
+      const tooNew = import.meta.env.DEV && error instanceof CreelError && error.message.includes('is no filter');
+      if (!tooNew) throw error;
+      const ids = /\bid:(\S+)/.exec(filter)?.[1]?.split(',');
+      return (await this.#get<Its.Row[]>('/shipments')).filter((row) => !ids || ids.includes(row.id));
+    });
+  shipment = (ref: string) => this.#get<Its.Shown>(`/shipments/${part(ref)}`);
+  history = (ref: string) => this.#get<Its.HistoryRow[]>(`/shipments/${part(ref)}/history`);
+  why = (ref: string) => this.#get<Its.Label[]>(`/shipments/${part(ref)}/why`);
+  verify = (ref: string) => this.#get<Its.Verdict>(`/shipments/${part(ref)}/verify`);
+  tracking = (ref: string) => this.#get<{ path: string }>(`/shipments/${part(ref)}/tracking`);
+  photo = async (hash: string) => (await this.#send(`/photos/${part(hash)}`)).blob();
+  sheet = (fromMs: number, toMs: number) => this.#get<Its.SheetRow[]>(`/sheet?from=${fromMs}&to=${toMs}`);
+  proofLink = (ref: string) => `${BASE}/shipments/${part(ref)}/proof`;
+  sheetLink = (from: string, to: string, language: Its.Language, format: 'xlsx' | 'csv') =>
+    `${BASE}/sheet.${format}?from=${part(from)}&to=${part(to)}&lang=${language}`;
+
+  follow(follower: Follower): () => void {
+    let stream: EventSource | null = null;
+    let again: ReturnType<typeof setTimeout> | undefined;
+    const open = () => {
+      const source = new EventSource(`${BASE}/events`, { withCredentials: true });
+      stream = source;
+      source.onopen = () => follower.live();
+      source.addEventListener('changed', (event) => follower.changed((JSON.parse(event.data) as { id: string }).id));
+      source.addEventListener('reload', () => follower.reload());
+      source.onerror = () => {
+        follower.stale();
+        // A broken stream is opened again by the browser; a refused one (node restarting, logged out) is not.
+        if (source.readyState !== EventSource.CLOSED) return;
+        clearTimeout(again);
+        again = setTimeout(open, FOLLOW_AGAIN_MS);
+      };
+    };
+    open();
+    return () => {
+      clearTimeout(again);
+      stream?.close();
+    };
+  }
+
+  record = (tap: Tap, shipments: string[], record: Its.StepRecord) =>
+    this.#act<Its.Made[]>('/records', tap, { shipments, record });
+  measure = (tap: Tap, shipments: string[], measure: Its.Measure) =>
+    this.#act<Its.Made[]>('/measurements', tap, { shipments, measure });
+  plan = (tap: Tap, shipments: string[], fields: Its.PlanFields) =>
+    this.#act<Its.Made[]>('/plans', tap, { shipments, fields });
+  planAll = (tap: Tap, filter: string, fields: Its.PlanFields) => this.#act<Its.Made[]>('/plans', tap, { filter, fields });
+  say = (tap: Tap, shipment: string, text: string) => this.#act<Its.Made>('/messages', tap, { shipment, text });
+  resolve = (tap: Tap, shipment: string, settle: string[], uphold: string | null, note?: string) =>
+    this.#act<Its.Made>('/resolutions', tap, { shipment, settle, uphold, note });
+  retract = (tap: Tap, edit: string, note?: string) => this.#act<Its.Made>('/retractions', tap, { edit, note });
+  keepPhoto = async (tap: Tap, photo: Blob) =>
+    (await this.#post<{ hash: string }>('/photos', tap, photo, 'application/octet-stream')).hash;
+  importOrders = (tap: Tap, orders: Its.Order[], dryRun: boolean) =>
+    this.#act<Its.ImportReport>('/imports', tap, { orders, dry_run: dryRun });
+
+  people = () => this.#get<Its.Person[]>('/people');
+  setPerson = async (tap: Tap, name: string, role: Its.Role, pin: string) =>
+    void (await this.#act('/people', tap, { name, role, pin }));
+  removePerson = async (tap: Tap, name: string) => void (await this.#act('/people/remove', tap, { name }));
+  invite = (tap: Tap, request: Its.InviteRequest) => this.#act<Its.Invite>('/invites', tap, request);
+  checkWorkflow = (toml: string) => this.#act<Its.Workflow>('/workflows', newTap(), { toml, check: true });
+  publishWorkflow = (tap: Tap, toml: string) => this.#act<Its.Workflow>('/workflows', tap, { toml });
+  nudge = async (tap: Tap) => void (await this.#act('/nudge', tap, {}));
+}

@@ -1,0 +1,8 @@
+import type { Creel } from './creel';
+import { HttpCreel } from './http';
+
+/** The replica behind this app. */
+export const creel: Creel = new HttpCreel();
+
+export { CreelError, newTap, type Creel, type Tap } from './creel';
+export type * from './types';

@@ -1,0 +1,5 @@
+const zh = {
+  'admin.title': '设置',
+} as const;
+
+export default zh;

@@ -1,0 +1,5 @@
+const zh = {
+  'picker.title': '待拣货单',
+} as const;
+
+export default zh;

@@ -1,0 +1,5 @@
+const zh = {
+  'shipment.title': '货单',
+} as const;
+
+export default zh;

@@ -1,0 +1,295 @@
+// Live state: what the node holds, kept up with as it changes. Screens read it and never poll.
+
+import { clock } from './clock.svelte';
+import { creel, CreelError, type HistoryRow, type NodeStatus, type Row, type Session, type Shown, type Step, type Workflow } from './creel';
+
+/** Changes are gathered for so long before they are fetched, so that a burst is one request. */
+const GATHER_MS = 50;
+/** Ids in one request: they stand in its URL. */
+const IDS_PER_REQUEST = 60;
+/** From so many changes on, the lists are loaded anew instead. */
+const IDS_MAX = 600;
+/** How long the lists wait for the stream of changes at the start. */
+const STREAM_MS = 1_500;
+/** How often the node is asked how it is. Nothing tells when a peer comes or goes. */
+const STATUS_MS = 5_000;
+const STATUS_WAITING_MS = 1_000;
+
+/** Rows by id. One version for all of them, because ten thousand signals would be slower than looking at ten thousand rows. */
+class Rows {
+  #byId = new Map<string, Row>();
+  #version = $state(0);
+  /** All rows, in no order. */
+  all: Row[] = $derived.by(() => (this.#version, [...this.#byId.values()]));
+  /** Those that have not ended. */
+  open: Row[] = $derived(this.all.filter((row) => row.outcome === ''));
+
+  get size(): number {
+    return this.#version, this.#byId.size;
+  }
+
+  get(id: string): Row | undefined {
+    return this.#version, this.#byId.get(id);
+  }
+
+  /** Takes rows in; those asked for that did not come are not here any more. */
+  take(rows: Row[], asked: string[] = []) {
+    const came = new Set(rows.map((row) => row.id));
+    for (const id of asked) if (!came.has(id)) this.#byId.delete(id);
+    for (const row of rows) this.#byId.set(row.id, row);
+    this.#version += 1;
+  }
+
+  replace(rows: Row[]) {
+    this.#byId = new Map(rows.map((row) => [row.id, row]));
+    this.#version += 1;
+  }
+}
+
+class Live {
+  readonly rows = new Rows();
+  session: Session | null = $state.raw(null);
+  status: NodeStatus | null = $state.raw(null);
+  workflows: Workflow[] = $state.raw([]);
+  /** Whether changes arrive as they happen. */
+  connection: 'live' | 'stale' = $state('stale');
+  /** Since when the connection is as it is, in milliseconds since the Unix epoch. */
+  connectionSince = $state(Date.now());
+  /** The node asks who this is. */
+  shutOut = $state(false);
+  /** Whether the lists have been loaded once. */
+  loaded = $state(false);
+  /** Why the app could not start; empty while nothing is wrong. */
+  problem = $state('');
+
+  #wanted = new Map<string, number>();
+  #changed = new Set<string>();
+  #gathering: ReturnType<typeof setTimeout> | undefined;
+  #asking: ReturnType<typeof setTimeout> | undefined;
+  #listeners = new Set<(id: string | null) => void>();
+  #unfollow: (() => void) | null = null;
+
+  /** Begins, or begins again after a login. */
+  async start() {
+    this.stop();
+    creel.onShutOut(() => this.#leave());
+    try {
+      this.session = await creel.session();
+      this.shutOut = this.session.login_needed;
+      if (this.shutOut) return;
+      [this.status, this.workflows] = await Promise.all([creel.status(), creel.workflows()]);
+      this.problem = '';
+    } catch (error) {
+      if (this.shutOut) return;
+      this.problem = error instanceof Error ? error.message : String(error);
+      setTimeout(() => void this.start(), 2_000);
+      return;
+    }
+    this.#unfollow = creel.follow({
+      changed: (id) => this.#change(id),
+      reload: () => void this.#reload(),
+      live: () => {
+        this.#connect('live');
+        // What happened while nothing was told has to be looked for.
+        void this.#reload();
+      },
+      stale: () => this.#connect('stale'),
+    });
+    // Where something on the way holds the stream back, the lists are shown all the same, as stale.
+    setTimeout(() => this.loaded || this.#unfollow === null || void this.#reload(), STREAM_MS);
+    this.#askStatusLater();
+  }
+
+  stop() {
+    this.#unfollow?.();
+    this.#unfollow = null;
+    clearTimeout(this.#asking);
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
+    this.#changed.clear();
+  }
+
+  #leave() {
+    if (this.shutOut) return;
+    this.shutOut = true;
+    this.stop();
+    this.session = null;
+    this.loaded = false;
+    this.rows.replace([]);
+  }
+
+  #connect(connection: 'live' | 'stale') {
+    if (connection === this.connection) return;
+    this.connection = connection;
+    this.connectionSince = Date.now();
+    clock.now = Date.now();
+  }
+
+  /**
+   * Keeps the shipments that a filter finds in `rows` until the returned function is called: call it in an `$effect` and return what it
+   * returns. What is open is always there.
+   */
+  want(filter: string): () => void {
+    const count = this.#wanted.get(filter) ?? 0;
+    this.#wanted.set(filter, count + 1);
+    if (count === 0 && this.loaded) void creel.shipments(filter).then((rows) => this.rows.take(rows), () => {});
+    return () => {
+      const left = (this.#wanted.get(filter) ?? 1) - 1;
+      // The rows stay until the next reload: somebody is likely to come back to them.
+      if (left > 0) this.#wanted.set(filter, left);
+      else this.#wanted.delete(filter);
+    };
+  }
+
+  /** Calls back with each id that changed, or with null when anything may have. */
+  onChanged(then: (id: string | null) => void): () => void {
+    this.#listeners.add(then);
+    return () => this.#listeners.delete(then);
+  }
+
+  #change(id: string) {
+    this.#changed.add(id);
+    this.#gathering ??= setTimeout(() => void this.#fetchChanged(), GATHER_MS);
+    for (const listener of this.#listeners) listener(id);
+  }
+
+  async #fetchChanged() {
+    const ids = [...this.#changed];
+    this.#changed.clear();
+    try {
+      if (ids.length > IDS_MAX) {
+        this.rows.replace(await this.#lists());
+      } else {
+        for (let from = 0; from < ids.length; from += IDS_PER_REQUEST) {
+          const some = ids.slice(from, from + IDS_PER_REQUEST);
+          this.rows.take(await creel.shipments(`id:${some.join(',')}`), some);
+        }
+      }
+      await this.#askStatus();
+    } catch (error) {
+      if (!this.shutOut) this.#missed(ids, error);
+    } finally {
+      // Only now the next batch: a slow node is not asked twice at once.
+      this.#gathering = this.#changed.size > 0 ? setTimeout(() => void this.#fetchChanged(), GATHER_MS) : undefined;
+    }
+  }
+
+  /** What could not be fetched is tried again by and by, unless the node said that it never will be. */
+  #missed(ids: string[], error: unknown) {
+    if (!(error instanceof CreelError) || !error.mayPass) return console.error(error);
+    setTimeout(() => ids.forEach((id) => this.#change(id)), 1_000);
+  }
+
+  async #lists(): Promise<Row[]> {
+    const filters = ['is:open', ...this.#wanted.keys()];
+    const lists = await Promise.all(filters.map((filter) => creel.shipments(filter)));
+    return lists.flat();
+  }
+
+  async #reload() {
+    try {
+      this.rows.replace(await this.#lists());
+      this.loaded = true;
+      this.problem = '';
+      for (const listener of this.#listeners) listener(null);
+      this.workflows = await creel.workflows();
+      await this.#askStatus();
+    } catch (error) {
+      if (!this.shutOut) this.problem = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  async #askStatus() {
+    this.status = await creel.status();
+  }
+
+  #askStatusLater() {
+    clearTimeout(this.#asking);
+    const wait = this.status && this.status.waiting > 0 ? STATUS_WAITING_MS : STATUS_MS;
+    this.#asking = setTimeout(async () => {
+      try {
+        if (document.visibilityState === 'visible') await this.#askStatus();
+      } catch {
+        // A node that does not answer tells nothing new, whatever its stream looks like.
+        this.#connect('stale');
+      }
+      if (this.#unfollow) this.#askStatusLater();
+    }, wait);
+  }
+
+  /** Looks at everything again: after a workflow was published, which no event tells. */
+  async refresh() {
+    await this.#reload();
+  }
+}
+
+export const live = new Live();
+
+/** The step of a workflow by its name: the newest published one that knows it. */
+export function stepOf(workflow: string, key: string): Step | undefined {
+  const named = live.workflows.filter((one) => one.name === workflow).sort((a, b) => b.published - a.published);
+  for (const one of [...named, ...live.workflows]) {
+    const step = one.steps.find((candidate) => candidate.key === key);
+    if (step) return step;
+  }
+  return undefined;
+}
+
+/** The steps a shipment of that workflow goes through. */
+export function stepsOf(workflow: string): Step[] {
+  const named = live.workflows.filter((one) => one.name === workflow);
+  return (named.find((one) => one.current) ?? named[0] ?? live.workflows[0])?.steps ?? [];
+}
+
+/** A shipment that is being looked at. */
+export class ShipmentWatch {
+  view: Shown | null = $state.raw(null);
+  history: HistoryRow[] = $state.raw([]);
+  problem = $state('');
+  #asked = 0;
+
+  async load(ref: string) {
+    const asked = (this.#asked += 1);
+    try {
+      const [view, history] = await Promise.all([creel.shipment(ref), creel.history(ref)]);
+      if (asked !== this.#asked) return;
+      [this.view, this.history, this.problem] = [view, history, ''];
+    } catch (error) {
+      if (asked === this.#asked) this.problem = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  forget() {
+    this.#asked += 1;
+    [this.view, this.history, this.problem] = [null, [], ''];
+  }
+
+  /** Whether the hub is known to have an edit: ✓✓. */
+  atHub(edit: string): boolean {
+    return this.history.some((row) => row.edit === edit && row.at_hub !== null);
+  }
+}
+
+/** Follows one shipment, by number or id, for as long as the component lives: call it while a component is made. */
+export function watchShipment(ref: () => string): ShipmentWatch {
+  const watch = new ShipmentWatch();
+  $effect(() => {
+    const shipment = ref();
+    watch.forget();
+    if (!shipment) return;
+    let waiting: ReturnType<typeof setTimeout> | undefined;
+    void watch.load(shipment);
+    const unlisten = live.onChanged((id) => {
+      if (id !== null && id !== shipment && id !== watch.view?.id) return;
+      waiting ??= setTimeout(() => {
+        waiting = undefined;
+        void watch.load(shipment);
+      }, GATHER_MS);
+    });
+    return () => {
+      unlisten();
+      clearTimeout(waiting);
+    };
+  });
+  return watch;
+}
