@@ -314,10 +314,15 @@ pub(super) async fn publish(State(api): State<Api>, headers: HeaderMap, bytes: B
     let (toml, check) = toml;
     if check {
         let workflow = Workflow::parse(&toml).map_err(|why| wrong(&why))?;
-        return Ok(Json(json!({ "toml": toml, "workflow": workflow })));
+        return Ok(Json(
+            json!({ "name": workflow.name, "label": workflow.label, "steps": workflow.steps, "toml": toml }),
+        ));
     }
     match api.shell.act(tap(&headers)?, None, Act::Publish { toml }).await? {
-        Reply::Workflows(workflows) => Ok(Json(json!(workflows))),
+        Reply::Workflows(workflows) => {
+            let current = workflows.into_iter().find(|workflow| workflow.current).ok_or_else(confused)?;
+            Ok(Json(json!(current)))
+        }
         _ => Err(confused()),
     }
 }
