@@ -1,0 +1,119 @@
+// A firm of real `creel` processes and a real browser for one test, in a folder that goes with it.
+
+import { execFile, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const creelBinary = process.env.CREEL ?? join(root, 'target/release/creel');
+const browserBinary = process.env.CREEL_BROWSER ?? 'chromium';
+const { chromium } = createRequire(join(root, 'node/web/package.json'))('playwright-core');
+const run = promisify(execFile);
+
+/** How long anything awaited may take: busy machines get there too. */
+export const LIMIT = 60_000;
+
+/** A device with creel on it. */
+export class Device {
+  constructor(folder, name) {
+    this.data = join(folder, name);
+    this.name = name;
+  }
+
+  /** Runs a command on it; it prints JSON. */
+  async creel(...words) {
+    const { stdout } = await run(creelBinary, ['--data', this.data, '--json', ...words], { cwd: root });
+    return JSON.parse(stdout);
+  }
+
+  /** Switches it on, at the same addresses as before if it was on already. */
+  async start(...more) {
+    const words = ['--data', this.data, '--json', 'serve', '--no-lan', '--http', this.http ?? '127.0.0.1:0', '--quic', this.quic ?? '127.0.0.1:0', ...more];
+    this.process = spawn(creelBinary, words, { stdio: ['ignore', 'pipe', 'ignore'] });
+    const lines = createInterface({ input: this.process.stdout });
+    const first = await new Promise((resolve, reject) => {
+      lines.once('line', resolve);
+      this.process.once('exit', () => reject(new Error(`${this.name} did not start`)));
+    });
+    ({ http: this.http, quic: this.quic } = JSON.parse(first));
+    return this;
+  }
+
+  /** Pulls the battery: SIGKILL, and waits until it is gone. */
+  async kill() {
+    if (!this.process || this.process.exitCode !== null) return;
+    const gone = new Promise((resolve) => this.process.once('exit', resolve));
+    this.process.kill('SIGKILL');
+    await gone;
+    this.process = null;
+  }
+}
+
+/** A hub with the sample day's orders, and the browser. */
+export class Firm {
+  static async found() {
+    const firm = new Firm();
+    firm.folder = mkdtempSync(join(tmpdir(), 'creel-e2e-'));
+    firm.devices = [];
+    firm.hub = firm.device('hub');
+    await firm.hub.creel('init', '--org', '试验渔具 Test Tackle');
+    await firm.hub.start();
+    await firm.hub.creel('import', 'docs/samples/made-up-day.csv', '--map', 'docs/mappings/tackle.toml');
+    const quiet = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+    const executablePath = browserBinary.includes('/') ? browserBinary : (await run('which', [browserBinary])).stdout.trim();
+    firm.browser = await chromium.launch({ executablePath, args: quiet });
+    return firm;
+  }
+
+  device(name) {
+    const device = new Device(this.folder, name);
+    this.devices.push(device);
+    return device;
+  }
+
+  /** A device that joins and runs. */
+  async admit(role, party, name) {
+    const device = this.device(name);
+    const words = ['invite', '--role', role, '--name', name, ...(party ? ['--party', party] : [])];
+    const { invite } = await this.hub.creel(...words);
+    await device.creel('join', invite, '--hub', this.hub.quic);
+    return device.start();
+  }
+
+  /** A page of a device's own screens, signed in by its one-time link. */
+  async page(device, { language = 'en', width = 1280, height = 800 } = {}) {
+    const locale = language === 'zh' ? 'zh-CN' : 'en-GB';
+    const context = await this.browser.newContext({ locale, viewport: { width, height }, timezoneId: 'Asia/Shanghai' });
+    const page = await context.newPage();
+    page.setDefaultTimeout(LIMIT);
+    page.troubles = [];
+    page.on('pageerror', (error) => page.troubles.push(String(error)));
+    page.on('console', (message) => message.type() === 'error' && page.troubles.push(message.text()));
+    const { url } = await device.creel('open', '--print');
+    await page.goto(url);
+    await page.locator('main h1').first().waitFor({ state: 'attached' });
+    return page;
+  }
+
+  async close() {
+    await this.browser?.close();
+    await Promise.all(this.devices.map((device) => device.kill()));
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Looks until there is something. */
+export async function eventually(what, look) {
+  const until = Date.now() + LIMIT;
+  for (;;) {
+    const found = await look().catch(() => null);
+    if (found) return found;
+    if (Date.now() > until) throw new Error(`waited in vain for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
