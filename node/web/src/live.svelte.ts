@@ -3,7 +3,7 @@
 import { clock } from './clock.svelte';
 import { creel, CreelError, type HistoryRow, type NodeStatus, type Row, type Session, type Shown, type Step, type Workflow } from './creel';
 
-/** Changes are gathered for so long before they are fetched, so that a burst is one request. */
+/** The first change is fetched at once; those that follow within this time are gathered, so that a burst is few requests. */
 const GATHER_MS = 50;
 /** Ids in one request: they stand in its URL. */
 const IDS_PER_REQUEST = 60;
@@ -66,6 +66,7 @@ class Live {
   #changed = new Set<string>();
   #gathering: ReturnType<typeof setTimeout> | undefined;
   #asking: ReturnType<typeof setTimeout> | undefined;
+  #fetched = 0;
   #listeners = new Set<(id: string | null) => void>();
   #unfollow: (() => void) | null = null;
 
@@ -149,13 +150,14 @@ class Live {
 
   #change(id: string) {
     this.#changed.add(id);
-    this.#gathering ??= setTimeout(() => void this.#fetchChanged(), GATHER_MS);
+    this.#gathering ??= setTimeout(() => void this.#fetchChanged(), this.#fetched + GATHER_MS - Date.now());
     for (const listener of this.#listeners) listener(id);
   }
 
   async #fetchChanged() {
     const ids = [...this.#changed];
     this.#changed.clear();
+    this.#fetched = Date.now();
     try {
       if (ids.length > IDS_MAX) {
         this.rows.replace(await this.#lists());
@@ -165,13 +167,14 @@ class Live {
           this.rows.take(await creel.shipments(`id:${some.join(',')}`), some);
         }
       }
-      await this.#askStatus();
     } catch (error) {
       if (!this.shutOut) this.#missed(ids, error);
     } finally {
       // Only now the next batch: a slow node is not asked twice at once.
       this.#gathering = this.#changed.size > 0 ? setTimeout(() => void this.#fetchChanged(), GATHER_MS) : undefined;
     }
+    // What was recorded here now waits for the hub, or does not any more.
+    this.#askStatusLater(GATHER_MS);
   }
 
   /** What could not be fetched is tried again by and by, unless the node said that it never will be. */
@@ -203,9 +206,8 @@ class Live {
     this.status = await creel.status();
   }
 
-  #askStatusLater() {
+  #askStatusLater(wait = this.status && this.status.waiting > 0 ? STATUS_WAITING_MS : STATUS_MS) {
     clearTimeout(this.#asking);
-    const wait = this.status && this.status.waiting > 0 ? STATUS_WAITING_MS : STATUS_MS;
     this.#asking = setTimeout(async () => {
       try {
         if (document.visibilityState === 'visible') await this.#askStatus();
@@ -278,13 +280,15 @@ export function watchShipment(ref: () => string): ShipmentWatch {
     watch.forget();
     if (!shipment) return;
     let waiting: ReturnType<typeof setTimeout> | undefined;
+    let loaded = Date.now();
     void watch.load(shipment);
     const unlisten = live.onChanged((id) => {
       if (id !== null && id !== shipment && id !== watch.view?.id) return;
       waiting ??= setTimeout(() => {
         waiting = undefined;
+        loaded = Date.now();
         void watch.load(shipment);
-      }, GATHER_MS);
+      }, loaded + GATHER_MS - Date.now());
     });
     return () => {
       unlisten();
