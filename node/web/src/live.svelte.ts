@@ -67,6 +67,8 @@ class Live {
   #gathering: ReturnType<typeof setTimeout> | undefined;
   #asking: ReturnType<typeof setTimeout> | undefined;
   #fetched = 0;
+  /** For each loading of the lists that is under way, what changed meanwhile. */
+  #reloading = new Set<Set<string>>();
   #listeners = new Set<(id: string | null) => void>();
   #unfollow: (() => void) | null = null;
 
@@ -86,6 +88,14 @@ class Live {
       setTimeout(() => void this.start(), 2_000);
       return;
     }
+    this.#follow();
+    // Where something on the way holds the stream back, the lists are shown all the same, as stale.
+    setTimeout(() => this.loaded || this.#unfollow === null || void this.#reload(), STREAM_MS);
+    this.#askStatusLater();
+  }
+
+  #follow() {
+    this.#unfollow?.();
     this.#unfollow = creel.follow({
       changed: (id) => this.#change(id),
       reload: () => void this.#reload(),
@@ -96,9 +106,6 @@ class Live {
       },
       stale: () => this.#connect('stale'),
     });
-    // Where something on the way holds the stream back, the lists are shown all the same, as stale.
-    setTimeout(() => this.loaded || this.#unfollow === null || void this.#reload(), STREAM_MS);
-    this.#askStatusLater();
   }
 
   stop() {
@@ -150,6 +157,7 @@ class Live {
 
   #change(id: string) {
     this.#changed.add(id);
+    for (const missed of this.#reloading) missed.add(id);
     this.#gathering ??= setTimeout(() => void this.#fetchChanged(), this.#fetched + GATHER_MS - Date.now());
     for (const listener of this.#listeners) listener(id);
   }
@@ -160,7 +168,7 @@ class Live {
     this.#fetched = Date.now();
     try {
       if (ids.length > IDS_MAX) {
-        this.rows.replace(await this.#lists());
+        await this.#reload();
       } else {
         for (let from = 0; from < ids.length; from += IDS_PER_REQUEST) {
           const some = ids.slice(from, from + IDS_PER_REQUEST);
@@ -184,12 +192,19 @@ class Live {
   }
 
   async #lists(): Promise<Row[]> {
-    const filters = ['is:open', ...this.#wanted.keys()];
-    const lists = await Promise.all(filters.map((filter) => creel.shipments(filter)));
-    return lists.flat();
+    const lists = new Map<string, Row[]>();
+    // A screen may ask for more while the others are on their way.
+    for (;;) {
+      const missing = ['is:open', ...this.#wanted.keys()].filter((filter) => !lists.has(filter));
+      if (missing.length === 0) return [...lists.values()].flat();
+      const loaded = await Promise.all(missing.map((filter) => creel.shipments(filter)));
+      missing.forEach((filter, at) => lists.set(filter, loaded[at] ?? []));
+    }
   }
 
   async #reload() {
+    const missed = new Set<string>();
+    this.#reloading.add(missed);
     try {
       this.rows.replace(await this.#lists());
       this.loaded = true;
@@ -199,6 +214,10 @@ class Live {
       await this.#askStatus();
     } catch (error) {
       if (!this.shutOut) this.problem = error instanceof Error ? error.message : String(error);
+    } finally {
+      this.#reloading.delete(missed);
+      // The lists may be older than what changed while they were on their way.
+      for (const id of missed) this.#change(id);
     }
   }
 
@@ -212,8 +231,9 @@ class Live {
       try {
         if (document.visibilityState === 'visible') await this.#askStatus();
       } catch {
-        // A node that does not answer tells nothing new, whatever its stream looks like.
+        // A node that does not answer tells nothing new, whatever its stream looks like: one that died on the way looks open for ever.
         this.#connect('stale');
+        if (this.#unfollow) this.#follow();
       }
       if (this.#unfollow) this.#askStatusLater();
     }, wait);
