@@ -3,7 +3,7 @@
 import { clock } from './clock.svelte';
 import { creel, CreelError, type HistoryRow, type NodeStatus, type Row, type Session, type Shown, type Step, type Workflow } from './creel';
 
-/** Changes are gathered for so long before they are fetched, so that a burst is one request. */
+/** The first change is fetched at once; those that follow within this time are gathered, so that a burst is few requests. */
 const GATHER_MS = 50;
 /** Ids in one request: they stand in its URL. */
 const IDS_PER_REQUEST = 60;
@@ -66,6 +66,9 @@ class Live {
   #changed = new Set<string>();
   #gathering: ReturnType<typeof setTimeout> | undefined;
   #asking: ReturnType<typeof setTimeout> | undefined;
+  #fetched = 0;
+  /** For each loading of the lists that is under way, what changed meanwhile. */
+  #reloading = new Set<Set<string>>();
   #listeners = new Set<(id: string | null) => void>();
   #unfollow: (() => void) | null = null;
 
@@ -85,6 +88,14 @@ class Live {
       setTimeout(() => void this.start(), 2_000);
       return;
     }
+    this.#follow();
+    // Where something on the way holds the stream back, the lists are shown all the same, as stale.
+    setTimeout(() => this.loaded || this.#unfollow === null || void this.#reload(), STREAM_MS);
+    this.#askStatusLater();
+  }
+
+  #follow() {
+    this.#unfollow?.();
     this.#unfollow = creel.follow({
       changed: (id) => this.#change(id),
       reload: () => void this.#reload(),
@@ -95,9 +106,6 @@ class Live {
       },
       stale: () => this.#connect('stale'),
     });
-    // Where something on the way holds the stream back, the lists are shown all the same, as stale.
-    setTimeout(() => this.loaded || this.#unfollow === null || void this.#reload(), STREAM_MS);
-    this.#askStatusLater();
   }
 
   stop() {
@@ -149,29 +157,32 @@ class Live {
 
   #change(id: string) {
     this.#changed.add(id);
-    this.#gathering ??= setTimeout(() => void this.#fetchChanged(), GATHER_MS);
+    for (const missed of this.#reloading) missed.add(id);
+    this.#gathering ??= setTimeout(() => void this.#fetchChanged(), this.#fetched + GATHER_MS - Date.now());
     for (const listener of this.#listeners) listener(id);
   }
 
   async #fetchChanged() {
     const ids = [...this.#changed];
     this.#changed.clear();
+    this.#fetched = Date.now();
     try {
       if (ids.length > IDS_MAX) {
-        this.rows.replace(await this.#lists());
+        await this.#reload();
       } else {
         for (let from = 0; from < ids.length; from += IDS_PER_REQUEST) {
           const some = ids.slice(from, from + IDS_PER_REQUEST);
           this.rows.take(await creel.shipments(`id:${some.join(',')}`), some);
         }
       }
-      await this.#askStatus();
     } catch (error) {
       if (!this.shutOut) this.#missed(ids, error);
     } finally {
       // Only now the next batch: a slow node is not asked twice at once.
       this.#gathering = this.#changed.size > 0 ? setTimeout(() => void this.#fetchChanged(), GATHER_MS) : undefined;
     }
+    // What was recorded here now waits for the hub, or does not any more.
+    this.#askStatusLater(GATHER_MS);
   }
 
   /** What could not be fetched is tried again by and by, unless the node said that it never will be. */
@@ -181,12 +192,19 @@ class Live {
   }
 
   async #lists(): Promise<Row[]> {
-    const filters = ['is:open', ...this.#wanted.keys()];
-    const lists = await Promise.all(filters.map((filter) => creel.shipments(filter)));
-    return lists.flat();
+    const lists = new Map<string, Row[]>();
+    // A screen may ask for more while the others are on their way.
+    for (;;) {
+      const missing = ['is:open', ...this.#wanted.keys()].filter((filter) => !lists.has(filter));
+      if (missing.length === 0) return [...lists.values()].flat();
+      const loaded = await Promise.all(missing.map((filter) => creel.shipments(filter)));
+      missing.forEach((filter, at) => lists.set(filter, loaded[at] ?? []));
+    }
   }
 
   async #reload() {
+    const missed = new Set<string>();
+    this.#reloading.add(missed);
     try {
       this.rows.replace(await this.#lists());
       this.loaded = true;
@@ -196,6 +214,10 @@ class Live {
       await this.#askStatus();
     } catch (error) {
       if (!this.shutOut) this.problem = error instanceof Error ? error.message : String(error);
+    } finally {
+      this.#reloading.delete(missed);
+      // The lists may be older than what changed while they were on their way.
+      for (const id of missed) this.#change(id);
     }
   }
 
@@ -203,15 +225,15 @@ class Live {
     this.status = await creel.status();
   }
 
-  #askStatusLater() {
+  #askStatusLater(wait = this.status && this.status.waiting > 0 ? STATUS_WAITING_MS : STATUS_MS) {
     clearTimeout(this.#asking);
-    const wait = this.status && this.status.waiting > 0 ? STATUS_WAITING_MS : STATUS_MS;
     this.#asking = setTimeout(async () => {
       try {
         if (document.visibilityState === 'visible') await this.#askStatus();
       } catch {
-        // A node that does not answer tells nothing new, whatever its stream looks like.
+        // A node that does not answer tells nothing new, whatever its stream looks like: one that died on the way looks open for ever.
         this.#connect('stale');
+        if (this.#unfollow) this.#follow();
       }
       if (this.#unfollow) this.#askStatusLater();
     }, wait);
@@ -278,13 +300,15 @@ export function watchShipment(ref: () => string): ShipmentWatch {
     watch.forget();
     if (!shipment) return;
     let waiting: ReturnType<typeof setTimeout> | undefined;
+    let loaded = Date.now();
     void watch.load(shipment);
     const unlisten = live.onChanged((id) => {
       if (id !== null && id !== shipment && id !== watch.view?.id) return;
       waiting ??= setTimeout(() => {
         waiting = undefined;
+        loaded = Date.now();
         void watch.load(shipment);
-      }, GATHER_MS);
+      }, loaded + GATHER_MS - Date.now());
     });
     return () => {
       unlisten();
