@@ -1,5 +1,6 @@
 //! The screens: files that are built from `node/web` and compiled in, so that running creel needs nothing else.
 
+use super::answer::error;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use include_dir::{Dir, include_dir};
@@ -15,7 +16,7 @@ pub(super) async fn file(uri: Uri) -> Response {
     let path = uri.path().trim_start_matches('/');
     let path = if path.is_empty() { "index.html" } else { path };
     let Some(file) = BUILT.get_file(path) else {
-        return (StatusCode::NOT_FOUND, "there is nothing here: the screens begin at /, the API is under /api/v1")
+        return error(StatusCode::NOT_FOUND, "there is nothing here: the screens begin at /, the API is under /api/v1")
             .into_response();
     };
     let kind = match path.rsplit_once('.').map(|(_, ending)| ending) {
