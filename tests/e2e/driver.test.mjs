@@ -24,7 +24,7 @@ async function deliver(page, number, receiver) {
   await page.getByText(/Other steps/).click();
   await tap(page.getByRole('button', { name: /^Signed$|^Signed by recipient|^Signed/ }).first());
   await page.getByLabel('Name').fill(receiver);
-  const canvas = page.locator('dialog canvas');
+  const canvas = page.locator('dialog[open] canvas');
   await canvas.waitFor();
   await page.waitForTimeout(300);
   const box = await canvas.boundingBox();
@@ -32,8 +32,8 @@ async function deliver(page, number, receiver) {
   await page.mouse.down();
   for (let step = 1; step <= 12; step += 1) await page.mouse.move(box.x + 20 + step * 14, box.y + 80 + (step % 3) * 20);
   await page.mouse.up();
-  await tap(page.locator('dialog').getByRole('button', { name: /^Record:/ }));
-  await page.locator('dialog').waitFor({ state: 'hidden' });
+  await tap(page.locator('dialog[open]').getByRole('button', { name: /^Record:/ }));
+  await page.locator('dialog[open]').waitFor({ state: 'detached' });
   return taps;
 }
 

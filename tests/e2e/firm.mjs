@@ -16,7 +16,7 @@ const { chromium } = createRequire(join(root, 'node/web/package.json'))('playwri
 const run = promisify(execFile);
 
 /** How long anything awaited may take: busy machines get there too. */
-export const LIMIT = 60_000;
+export const LIMIT = 120_000;
 
 /** A device with creel on it. */
 export class Device {
