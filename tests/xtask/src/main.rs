@@ -159,7 +159,7 @@ fn sync(more: &[&str]) -> Result<(), String> {
     let peers = root().join("tests/peers");
     steps.run(
         "other systems: npm packages",
-        Command::new("npm").args(["ci", "--no-fund", "--no-audit"]).current_dir(peers.join("js")),
+        Command::new("npm").args(["install", "--no-fund", "--no-audit"]).current_dir(peers.join("js")),
     )?;
     steps.run("release build", &mut cargo(&["build", "--release", "-p", "creel", "--bins"]))?;
     let manifest = peers.join("Cargo.toml");
