@@ -18,7 +18,7 @@ const en: { [key in keyof typeof zh]: string } = {
   'shop.stage_ordered': 'Ordered',
   'shop.stage_packed': 'Packed',
   'shop.stage_way': 'On the way',
-  'shop.stage_here': 'Delivered',
+  'shop.stage_here': 'Arrived',
   'shop.stage_done': ': done',
   'shop.stage_now': ': now',
   'shop.stage_to_come': ': not yet',
