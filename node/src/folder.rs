@@ -26,6 +26,8 @@ const ROSTER_FILE: &str = "roster.cbor";
 const SETTINGS_FILE: &str = "node.toml";
 const TICKETS_FILE: &str = "tickets";
 const PEOPLE_FILE: &str = "people.toml";
+const HTTPS_CERTIFICATE_FILE: &str = "https-cert.pem";
+const HTTPS_KEY_FILE: &str = "https-key.pem";
 const SALVAGE_FILE: &str = "salvage.cbor";
 
 /// What a node remembers beside its store.
@@ -200,6 +202,20 @@ impl Folder {
         let token = data_encoding::BASE32_NOPAD.encode(&random::<20>()?);
         self.write(API_TOKEN_FILE, token.as_bytes())?;
         Ok(token)
+    }
+
+    /// This node's own certificate for browsers and its key, made if they are not there: their paths.
+    pub(crate) fn self_signed(
+        &self,
+        make: impl FnOnce() -> Result<(String, String), NodeError>,
+    ) -> Result<(PathBuf, PathBuf), NodeError> {
+        let files = (self.path.join(HTTPS_CERTIFICATE_FILE), self.path.join(HTTPS_KEY_FILE));
+        if !(files.0.exists() && files.1.exists()) {
+            let (certificate, key) = make()?;
+            self.write(HTTPS_KEY_FILE, key.as_bytes())?;
+            self.write(HTTPS_CERTIFICATE_FILE, certificate.as_bytes())?;
+        }
+        Ok(files)
     }
 
     pub(crate) fn write_addresses(&self, http: &str, quic: &str) -> Result<(), NodeError> {

@@ -23,6 +23,8 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 /// The hub's UDP port, where no other is asked for.
 const HUB_PORT: u16 = 4910;
@@ -44,6 +46,8 @@ pub struct ServeOptions {
     pub quic: Option<SocketAddr>,
     /// Where to listen for screens and commands: a loopback address. By default any port.
     pub http: Option<SocketAddr>,
+    /// How to serve the screens to other devices. By default not at all.
+    pub https: Option<http::HttpsOptions>,
     /// How the store is kept. By default as suits the hub or a device.
     pub store: Option<creel_storage::Options>,
     /// Which photos to fetch. By default all at the hub and with staff, and on demand with a driver or a shop.
@@ -68,6 +72,7 @@ impl ServeOptions {
             data,
             quic: None,
             http: None,
+            https: None,
             store: None,
             photos: None,
             photo_quota: None,
@@ -85,6 +90,10 @@ pub struct Running {
     pub quic: SocketAddr,
     /// Where it listens for screens and commands.
     pub http: SocketAddr,
+    /// What it serves to other devices.
+    pub https: Option<http::Https>,
+    /// Whether nobody could log in there yet.
+    pub nobody: bool,
     /// The organisation's name.
     pub organisation: String,
     /// This device's name.
@@ -143,36 +152,35 @@ pub async fn serve(
 
     tokio::spawn(salvage(shell.clone(), folder.clone(), known.organisation));
 
-    let address = options.http.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    let (listener, http) = http::listen(address).await?;
-    let api = http::Api::new(shell.clone(), folder.clone(), contacts, wanted, known.organisation, http, quic)?;
+    let parts = |http, https| http::Parts {
+        shell: shell.clone(),
+        folder: folder.clone(),
+        contacts,
+        wanted,
+        organisation: known.organisation,
+        http,
+        quic,
+        https,
+    };
+    let screens = Screens::listen(options.http, options.https.as_ref(), &folder, &known.own_name, parts).await?;
+    let (http, https, nobody) = (screens.api.http, screens.api.https.clone(), screens.api.people.names().is_empty());
     folder.write_addresses(&http.to_string(), &quic.to_string())?;
 
     tokio::spawn(links.clone().accept(endpoint.clone()));
     if links.dials_hub {
-        let addresses = settings.hub;
-        let tickets = Arc::new(Tickets::default());
-        let whom = tls::Whom::Member(known.hub, Arc::clone(&tickets));
-        let mut config = quinn::ClientConfig::new(Arc::new(tls::client(&identity.device, whom)?));
-        config.transport_config(transport());
-        tokio::spawn(
-            Road { links: links.clone(), endpoint: endpoint.clone(), config, tickets, hub: known.hub, addresses }
-                .keep(),
-        );
+        dial_hub(&links, &endpoint, &identity, known.hub, settings.hub)?;
     }
-    if known.is_party {
-        let ms = |keep: Duration| u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
-        let (closed, left) = (options.keep_closed, options.keep_closed.min(KEEP_LEFT_MAX));
-        tokio::spawn(shell.clone().keep_tidy(Keep { closed_ms: ms(closed), left_ms: ms(left) }));
-    }
+    keep_tidy(&shell, &known, options.keep_closed);
     dial_peers(&links, &endpoint, &identity, [settings.peers, options.peers].concat());
     if options.lan {
         tokio::spawn(Lan { links: links.clone(), endpoint: endpoint.clone(), device: identity.device.clone() }.keep());
     }
-    let web = tokio::spawn(http::serve(listener, api));
+    let web = screens.serve();
     started(&Running {
         quic,
         http,
+        https,
+        nobody,
         organisation: known.name,
         name: known.own_name,
         role: known.role,
@@ -184,7 +192,7 @@ pub async fn serve(
         result = &mut ended => Some(result),
     };
     tracing::info!("stopping");
-    web.abort();
+    drop(web);
     folder.remove_addresses();
     endpoint.close(quinn::VarInt::from_u32(0), b"stopping");
     let result = if let Some(result) = result {
@@ -199,6 +207,68 @@ pub async fn serve(
         Ok(result) => Ok(result?),
         Err(_) => Err(NodeError::System("the store's thread broke off; please report this".to_owned())),
     }
+}
+
+/// The screens' two doors, and what is behind both.
+struct Screens {
+    listener: TcpListener,
+    away: Option<http::Away>,
+    api: http::Api,
+}
+
+impl Screens {
+    async fn listen(
+        here: Option<SocketAddr>,
+        away: Option<&http::HttpsOptions>,
+        folder: &Folder,
+        device: &str,
+        parts: impl FnOnce(SocketAddr, Option<http::Https>) -> http::Parts,
+    ) -> Result<Self, NodeError> {
+        let here = here.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let (listener, http) = http::listen(here).await?;
+        let away = match away {
+            Some(options) => Some(http::Away::listen(options, folder, device).await?),
+            None => None,
+        };
+        let api = http::Api::new(parts(http, away.as_ref().map(|away| away.shown.clone())))?;
+        Ok(Self { listener, away, api })
+    }
+
+    /// Serves until what it gives is dropped.
+    fn serve(self) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        if let Some(away) = self.away {
+            tasks.spawn(away.serve(self.api.clone()));
+        }
+        tasks.spawn(http::serve(self.listener, self.api));
+        tasks
+    }
+}
+
+/// Lets a driver's or a shop's device go of what has ended or left it.
+fn keep_tidy(shell: &Shell, known: &Known, keep_closed: Duration) {
+    if known.is_party {
+        let ms = |keep: Duration| u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+        let keep = Keep { closed_ms: ms(keep_closed), left_ms: ms(keep_closed.min(KEEP_LEFT_MAX)) };
+        tokio::spawn(shell.clone().keep_tidy(keep));
+    }
+}
+
+/// Dials the hub and keeps the road to it.
+fn dial_hub(
+    links: &Links,
+    endpoint: &Endpoint,
+    identity: &Identity,
+    hub: DeviceKey,
+    addresses: Vec<String>,
+) -> Result<(), NodeError> {
+    let tickets = Arc::new(Tickets::default());
+    let whom = tls::Whom::Member(hub, Arc::clone(&tickets));
+    let mut config = quinn::ClientConfig::new(Arc::new(tls::client(&identity.device, whom)?));
+    config.transport_config(transport());
+    let (links, endpoint) = (links.clone(), endpoint.clone());
+    tokio::spawn(Road { links, endpoint, config, tickets, hub, addresses }.keep());
+    Ok(())
 }
 
 /// Dials devices whose address somebody wrote down, and notices when the network changes.

@@ -4,17 +4,18 @@ use super::block_on;
 use crate::folder::quoted;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
-use creel_node::{PhotoPolicy, Running, ServeOptions};
+use creel_node::{HttpsOptions, PhotoPolicy, Running, ServeOptions};
 use serde_json::json;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// Run this node: keep its store, talk to the other devices, and serve the commands and screens of this device.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  creel serve\n  creel serve --quic 0.0.0.0:4910 --http 127.0.0.1:8080\n  \
-                        creel serve --peer west-lake.example:4910      a shop's node at a fixed address\n\n\
+                        creel serve --peer west-lake.example:4910      a shop's node at a fixed address\n  \
+                        creel serve --https 0.0.0.0:8443               screens for tablets and phones\n\n\
                         It runs until Ctrl-C or SIGTERM. What was acknowledged is safe however it ends.")]
 pub(crate) struct Args {
     /// UDP address for other devices [default: port 4910 on the hub, any free port elsewhere]
@@ -23,6 +24,18 @@ pub(crate) struct Args {
     /// Address of this device's own HTTP API [default: any free port on 127.0.0.1]
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
+    /// Serve the screens to other devices at this address, behind TLS: people log in there with their name and PIN
+    #[arg(long, value_name = "ADDR")]
+    https: Option<SocketAddr>,
+    /// Certificate chain for --https, a PEM file; read again when it is renewed [default: a self-signed one]
+    #[arg(long, value_name = "FILE", requires = "https", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Private key of --tls-cert, a PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Name by which browsers call this node with --https, beside its IP addresses; may be given more than once
+    #[arg(long, value_name = "HOST", requires = "https", value_parser = host)]
+    https_name: Vec<String>,
     /// Which photos to fetch from the hub [default: on-demand for a driver or a shop, else all]
     #[arg(long, value_enum, value_name = "WHICH")]
     photos: Option<Photos>,
@@ -49,6 +62,18 @@ fn address(text: &str) -> Result<String, String> {
     }
 }
 
+/// A host's name alone.
+fn host(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+    if text.is_empty() || !text.chars().all(fits) {
+        return Err(
+            "a host's name is letters, digits, dots and dashes, such as hub.example, without https:// or a port"
+                .to_owned(),
+        );
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
 /// Which photos to fetch.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Photos {
@@ -62,6 +87,11 @@ pub(crate) fn run(args: &Args, data: &Path, screen: &Screen) -> Result<ExitCode>
     let options = ServeOptions {
         quic: args.quic,
         http: args.http,
+        https: args.https.map(|address| HttpsOptions {
+            address,
+            certificate: args.tls_cert.clone().zip(args.tls_key.clone()),
+            names: args.https_name.clone(),
+        }),
         photos: args.photos.map(|photos| match photos {
             Photos::All => PhotoPolicy::All,
             Photos::OnDemand => PhotoPolicy::OnDemand,
@@ -88,6 +118,12 @@ fn started(running: &Running, data: &Path, screen: &Screen) {
         let _gone = screen.value(&json!({
             "quic": running.quic.to_string(),
             "http": running.http.to_string(),
+            "https": running.https.as_ref().map(|https| json!({
+                "address": https.address.to_string(),
+                "urls": https.urls,
+                "fingerprint": https.fingerprint,
+                "self_signed": https.self_signed,
+            })),
             "organisation": running.organisation,
             "name": running.name,
             "role": running.role,
@@ -98,6 +134,19 @@ fn started(running: &Running, data: &Path, screen: &Screen) {
     let Running { organisation, name, role, quic, http, .. } = running;
     screen.hint(format_args!("{name} ({role}) of {organisation}, on {}", quoted(data)));
     screen.hint(format_args!("  other devices  udp {quic}\n  this device    http://{http}\n  to stop it     Ctrl-C"));
+    if let Some(https) = &running.https {
+        let urls = https.urls.join("\n                 ");
+        screen.hint(format_args!("  other screens  {urls}"));
+        if https.self_signed {
+            screen.hint(format_args!(
+                "                 browsers warn of its certificate, which it made itself: go on if the SHA-256 fingerprint they show is\n                 {}",
+                https.fingerprint
+            ));
+        }
+        if running.nobody {
+            screen.hint("                 nobody can log in there yet: add people with a PIN under Admin, on this device's screens");
+        }
+    }
     if let Some(aside) = &running.set_aside {
         screen.hint(format_args!(
             "the store was damaged; it lies in {} now, and a fresh one is being filled again from the other devices",

@@ -44,6 +44,10 @@ pub(super) async fn status(State(api): State<Api>) -> Result<Json<Value>, ApiErr
     value["refused"] = json!(value["refused"].as_u64().unwrap_or_default() + malformed);
     value["quic"] = json!(api.quic.to_string());
     value["http"] = json!(api.http.to_string());
+    if let Some(https) = &api.https {
+        value["https"] =
+            json!({ "urls": https.urls, "fingerprint": https.fingerprint, "self_signed": https.self_signed });
+    }
     let contacts = api.contacts.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for peer in value["peers"].as_array_mut().into_iter().flatten() {
         let key = peer["device"].as_str().and_then(|key| DeviceKey::parse(key).ok());

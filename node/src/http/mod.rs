@@ -1,12 +1,13 @@
 //! The HTTP API under `/api/v1`, for this device's screens and commands.
 //!
-//! It listens on loopback. A client shows the token from the data folder, a browser the cookie of a session; requests for another host
-//! (DNS rebinding) or from another origin are refused. What it serves is described by `openapi.json`, which a test holds against the
+//! It listens on loopback, and if it is told to behind TLS for other devices (`away`). A client shows the token from the data folder, a
+//! browser the cookie of a session; requests for another host (DNS rebinding) or from another origin are refused. What it serves is described by `openapi.json`, which a test holds against the
 //! routes. Beside it are the screens (`web`) and the customers' pages (`track`).
 
 mod act;
 mod answer;
 mod ask;
+mod away;
 mod people;
 mod session;
 mod track;
@@ -19,18 +20,30 @@ use crate::photo_link::Wanted;
 use crate::photos::PHOTO_BYTES_MAX;
 use crate::shell::Shell;
 use answer::{ApiError, error};
+pub(crate) use away::Away;
+pub use away::{Https, HttpsOptions};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use creel_protocol::id::OrganisationId;
 use creel_protocol::roster::Role;
 pub(crate) use people::Person;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+/// Bytes of a login.
+const LOGIN_BYTES_MAX: usize = 4_096;
+/// PINs that are checked at once.
+const LOGINS_AT_ONCE: usize = 2;
+/// How long a request of somebody unknown may take, in all.
+const STRANGERS: Duration = Duration::from_secs(30);
 
 /// What `/api/v1/openapi.json` serves.
 pub(crate) const OPENAPI: &str = include_str!("openapi.json");
@@ -48,8 +61,11 @@ pub(crate) struct Shared {
     pub(crate) organisation: OrganisationId,
     pub(crate) http: SocketAddr,
     pub(crate) quic: SocketAddr,
+    pub(crate) https: Option<Https>,
     pub(crate) sessions: session::Sessions,
     pub(crate) people: people::People,
+    /// Turns at checking a PIN.
+    pub(crate) logins: Semaphore,
     token: blake3::Hash,
 }
 
@@ -60,19 +76,34 @@ impl std::ops::Deref for Api {
     }
 }
 
+/// By which door a request came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Door {
+    /// Loopback: programs and browsers on this device.
+    Here,
+    /// TLS: other devices, and strangers. Whoever is to do something there has logged in.
+    Away,
+}
+
+/// What an API is made of.
+pub(crate) struct Parts {
+    pub(crate) shell: Shell,
+    pub(crate) folder: Folder,
+    pub(crate) contacts: Contacts,
+    pub(crate) wanted: Arc<Wanted>,
+    pub(crate) organisation: OrganisationId,
+    pub(crate) http: SocketAddr,
+    pub(crate) quic: SocketAddr,
+    pub(crate) https: Option<Https>,
+}
+
 impl Api {
-    pub(crate) fn new(
-        shell: Shell,
-        folder: Folder,
-        contacts: Contacts,
-        wanted: Arc<Wanted>,
-        organisation: OrganisationId,
-        http: SocketAddr,
-        quic: SocketAddr,
-    ) -> Result<Self, NodeError> {
+    pub(crate) fn new(parts: Parts) -> Result<Self, NodeError> {
+        let Parts { shell, folder, contacts, wanted, organisation, http, quic, https } = parts;
         let secret = folder.api_token()?;
         let (token, sessions) = (blake3::hash(secret.as_bytes()), session::Sessions::new(&secret, http.port()));
         let people = people::People::open(&folder)?;
+        let logins = Semaphore::new(LOGINS_AT_ONCE);
         Ok(Self(Arc::new(Shared {
             shell,
             folder,
@@ -81,18 +112,20 @@ impl Api {
             organisation,
             http,
             quic,
+            https,
             sessions,
             people,
+            logins,
             token,
         })))
     }
 }
 
-/// Listens on a loopback address; this version serves nobody else.
+/// Listens on a loopback address: without TLS nobody else is served.
 pub(crate) async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), NodeError> {
     let failed = |source| NodeError::Listen { address, flag: "--http", source };
     if !address.ip().is_loopback() {
-        let why = "this version serves HTTP on loopback only: use 127.0.0.1:PORT";
+        let why = "without TLS only this device is served: use 127.0.0.1:PORT here, and --https for other devices";
         return Err(failed(std::io::Error::new(std::io::ErrorKind::InvalidInput, why)));
     }
     let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -115,7 +148,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/workflows", get(ask::workflows).post(act::publish)),
         ("/session", get(session::session)),
         ("/open", post(session::link)),
-        ("/login", post(session::login)),
+        ("/login", post(session::login).layer(DefaultBodyLimit::max(LOGIN_BYTES_MAX))),
         ("/logout", post(session::logout)),
         ("/people-names", get(people::names)),
         ("/people", get(people::list).post(people::put)),
@@ -141,7 +174,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
     ]
 }
 
-fn router(api: Api) -> Router {
+fn router(api: Api, door: Door) -> Router {
     let v1 = routes().into_iter().fold(Router::new(), |router, (path, handler)| router.route(path, handler));
     Router::new()
         .nest("/api/v1", v1)
@@ -149,55 +182,95 @@ fn router(api: Api) -> Router {
         .route("/t/{token}", get(track::page))
         .fallback(web::file)
         .layer(DefaultBodyLimit::max(PHOTO_BYTES_MAX))
-        .layer(middleware::from_fn_with_state(api.clone(), guard))
+        .layer(middleware::from_fn_with_state((api.clone(), door), guard))
         .with_state(api)
 }
 
 /// Serves until the listener's task is dropped.
 pub(crate) async fn serve(listener: TcpListener, api: Api) {
-    if let Err(error) = axum::serve(listener, router(api)).await {
+    if let Err(error) = axum::serve(listener, router(api, Door::Here)).await {
         tracing::error!("the HTTP API ended: {error}");
     }
 }
 
-/// Refuses requests for another host, from another origin, or without the token.
-async fn guard(State(api): State<Api>, request: Request, next: Next) -> Result<Response, ApiError> {
-    let port = api.http.port();
-    let ours = |host: &str| ["127.0.0.1", "localhost", "[::1]"].iter().any(|name| host == format!("{name}:{port}"));
+/// Refuses requests for another host, from another origin, or from nobody it knows.
+async fn guard(State((api, door)): State<(Api, Door)>, request: Request, next: Next) -> Result<Response, ApiError> {
     let headers = request.headers();
-    if !text(headers, &header::HOST).is_some_and(ours) {
-        let why = format!("this node answers to 127.0.0.1:{port} and localhost:{port} only");
-        return Err(error(StatusCode::FORBIDDEN, &why));
+    // HTTP/2 tells the host in the address.
+    let host = text(headers, &header::HOST).or(request.uri().authority().map(Authority::as_str)).unwrap_or_default();
+    if !answers_to(&api, door, host) {
+        return Err(error(StatusCode::FORBIDDEN, &not_called(&api, door)));
     }
     if let Some(origin) = headers.get(header::ORIGIN) {
-        let origin = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
-        if !origin.is_some_and(ours) {
+        let scheme = match door {
+            Door::Here => "http://",
+            Door::Away => "https://",
+        };
+        let origin = origin.to_str().ok().and_then(|origin| origin.strip_prefix(scheme));
+        let ours = origin.is_some_and(|origin| match door {
+            // By which of its names does not matter on this device.
+            Door::Here => answers_to(&api, door, origin),
+            Door::Away => origin == host,
+        });
+        if !ours {
             return Err(error(StatusCode::FORBIDDEN, "requests from other sites are refused"));
         }
     }
     let path = request.uri().path().to_owned();
     let shown = text(headers, &header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-    // Comparing hashes takes the same time whatever differs.
-    let known = shown.is_some_and(|token| blake3::hash(token.as_bytes()) == api.token);
-    let who =
-        if known { Some(session::Who::owner()) } else { api.sessions.who(headers, &api.people, crate::shell::now().0) };
+    // Comparing hashes takes the same time whatever differs. The token is for programs on this device.
+    let known = door == Door::Here && shown.is_some_and(|token| blake3::hash(token.as_bytes()) == api.token);
+    let who = if known {
+        Some(session::Who::owner())
+    } else {
+        api.sessions.who(door, headers, &api.people, crate::shell::now().0)
+    };
     if let Some(who) = &who {
         if !may(who, request.method(), &path) {
             return Err(error(StatusCode::FORBIDDEN, "your role may not do this: ask a dispatcher or an admin"));
         }
     } else if path.starts_with("/api/") && !OPEN.contains(&path.as_str()) {
-        let why = "open creel in a browser with “creel open”, or show the token from the data folder's file “api-token”: \
-                   Authorization: Bearer TOKEN";
+        let why = match door {
+            Door::Here => {
+                "open creel in a browser with “creel open”, or show the token from the data folder's file “api-token”: \
+                 Authorization: Bearer TOKEN"
+            }
+            Door::Away => "log in first · 请先登录",
+        };
         return Err(error(StatusCode::UNAUTHORIZED, why));
     }
     let mut request = request;
-    if let Some(who) = who {
+    request.extensions_mut().insert(door);
+    let response = if let Some(who) = who {
         request.extensions_mut().insert(who);
-    }
-    let response = next.run(request).await;
+        next.run(request).await
+    } else {
+        // Strangers may not hold a request open.
+        let timely = tokio::time::timeout(STRANGERS, next.run(request)).await;
+        timely.unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
+    };
     let mut response = if path.starts_with("/api/") { answer::in_words(response).await } else { response };
     web::harden(&mut response);
     Ok(response)
+}
+
+/// Whether this node is called so by a browser that was not led here by somebody else's name.
+fn answers_to(api: &Api, door: Door, host: &str) -> bool {
+    match door {
+        Door::Here => {
+            let port = api.http.port();
+            ["127.0.0.1", "localhost", "[::1]"].iter().any(|name| host == format!("{name}:{port}"))
+        }
+        Door::Away => api.https.as_ref().is_some_and(|https| https.answers_to(host)),
+    }
+}
+
+fn not_called(api: &Api, door: Door) -> String {
+    let port = api.http.port();
+    match door {
+        Door::Here => format!("this node answers to 127.0.0.1:{port} and localhost:{port} only"),
+        Door::Away => "this node is not called so: use its IP address, or start it with --https-name NAME".to_owned(),
+    }
 }
 
 /// What anybody who reaches this node may ask.

@@ -1,9 +1,9 @@
 //! People who share this device: each logs in with a PIN, and what they do is signed by the device and names them.
 
-use super::Api;
 use super::act::body;
-use super::answer::{ApiError, error};
+use super::answer::{ApiError, confused, error};
 use super::session::Who;
+use super::{Api, Door};
 use crate::error::NodeError;
 use crate::folder::Folder;
 use argon2::Argon2;
@@ -21,10 +21,15 @@ use std::time::{Duration, Instant};
 
 /// Wrong PINs in a row, after which a name has to wait.
 const WRONG_MAX: u32 = 5;
-/// How long it waits.
+/// How long it waits then; twice as long after each further one, up to the longest.
 const WAIT: Duration = Duration::from_secs(60);
-/// Digits of a PIN, at least, and characters at most.
+const WAIT_MAX: Duration = Duration::from_secs(3_600);
+/// After so long without a try, the wrong ones are forgotten.
+const FORGOTTEN: Duration = Duration::from_secs(86_400);
+/// Characters of a PIN, at least and at most.
 const PIN: (usize, usize) = (4, 64);
+/// Characters of a PIN that lets somebody in from another device. At one try an hour, eight digits last ten thousand years.
+const PIN_AWAY: usize = 8;
 /// Characters of a name, and names.
 const NAME_CHARS_MAX: usize = 60;
 const PEOPLE_MAX: usize = 500;
@@ -42,7 +47,10 @@ pub(crate) struct Person {
 pub(crate) struct People {
     folder: Folder,
     all: RwLock<BTreeMap<String, Person>>,
-    wrong: Mutex<HashMap<String, (u32, Instant)>>,
+    /// Wrong tries at each name. Those from elsewhere are counted apart, so that a stranger can lock nobody out of the device itself.
+    wrong: Mutex<HashMap<(String, Door), (u32, Instant)>>,
+    /// What is checked where there is no such name, so that the time taken does not tell.
+    nobody: String,
 }
 
 /// What became of a login.
@@ -52,18 +60,21 @@ pub(crate) enum Checked {
     Wrong,
     /// To wait for so many seconds.
     TooOften(u64),
+    /// The PIN lets in at the device itself only.
+    TooShort,
 }
 
 impl People {
     pub(crate) fn open(folder: &Folder) -> Result<Self, NodeError> {
-        Ok(Self { folder: folder.clone(), all: RwLock::new(folder.people()?), wrong: Mutex::default() })
+        let nobody = hashed("nobody's")?;
+        Ok(Self { folder: folder.clone(), all: RwLock::new(folder.people()?), wrong: Mutex::default(), nobody })
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Person>> {
         self.all.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wrong(&self) -> MutexGuard<'_, HashMap<String, (u32, Instant)>> {
+    fn wrong(&self) -> MutexGuard<'_, HashMap<(String, Door), (u32, Instant)>> {
         self.wrong.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -71,30 +82,54 @@ impl People {
         self.read().get(name).map(|person| person.role)
     }
 
+    /// What a session remembers of a PIN: it ends when the PIN is another.
+    pub(super) fn mark(&self, name: &str) -> Option<[u8; 8]> {
+        let kept = self.read().get(name)?.pin.clone();
+        blake3::hash(kept.as_bytes()).as_bytes()[..8].try_into().ok()
+    }
+
     pub(crate) fn names(&self) -> Vec<(String, Role)> {
         self.read().iter().map(|(name, person)| (name.clone(), person.role)).collect()
     }
 
     /// Checks a PIN. Takes tens of milliseconds, on purpose.
-    pub(crate) fn check(&self, name: &str, pin: &str) -> Checked {
-        let Some(person) = self.read().get(name).cloned() else { return Checked::Wrong };
-        if let Some((count, at)) = self.wrong().get(name)
-            && *count >= WRONG_MAX
-            && at.elapsed() < WAIT
+    pub(crate) fn check(&self, name: &str, pin: &str, door: Door) -> Checked {
+        if door == Door::Away && pin.chars().count() < PIN_AWAY {
+            return Checked::TooShort;
+        }
+        let person = self.read().get(name).cloned();
+        // A try counts before it is looked at: many at once are as many.
+        if person.is_some()
+            && let Err(wait) = self.count_try(name, door)
         {
-            return Checked::TooOften(WAIT.saturating_sub(at.elapsed()).as_secs() + 1);
+            return Checked::TooOften(wait.as_secs() + 1);
         }
-        let right = PasswordHash::new(&person.pin)
-            .is_ok_and(|hash| Argon2::default().verify_password(pin.as_bytes(), &hash).is_ok());
+        let kept = person.as_ref().map_or(&self.nobody, |person| &person.pin);
+        let right =
+            PasswordHash::new(kept).is_ok_and(|hash| Argon2::default().verify_password(pin.as_bytes(), &hash).is_ok());
+        match person {
+            Some(person) if right => {
+                self.wrong().remove(&(name.to_owned(), door));
+                Checked::Right(person.role)
+            }
+            _ => Checked::Wrong,
+        }
+    }
+
+    fn count_try(&self, name: &str, door: Door) -> Result<(), Duration> {
         let mut wrong = self.wrong();
-        if right {
-            wrong.remove(name);
-            return Checked::Right(person.role);
+        let (count, at) = wrong.entry((name.to_owned(), door)).or_insert((0, Instant::now()));
+        if at.elapsed() >= FORGOTTEN {
+            *count = 0;
         }
-        let (count, at) = wrong.entry(name.to_owned()).or_insert((0, Instant::now()));
-        *count = if at.elapsed() >= WAIT { 1 } else { *count + 1 };
-        *at = Instant::now();
-        Checked::Wrong
+        if *count >= WRONG_MAX {
+            let wait = WAIT.saturating_mul(1 << (*count - WRONG_MAX).min(16)).min(WAIT_MAX);
+            if at.elapsed() < wait {
+                return Err(wait.saturating_sub(at.elapsed()));
+            }
+        }
+        (*count, *at) = (*count + 1, Instant::now());
+        Ok(())
     }
 
     /// Adds a person or changes them; none removes.
@@ -107,8 +142,16 @@ impl People {
         }
         self.folder.write_people(&next)?;
         *all = next;
+        // A new PIN begins with no wrong tries.
+        self.wrong().retain(|(tried, _), _| tried != name);
         Ok(())
     }
+}
+
+fn hashed(pin: &str) -> Result<String, NodeError> {
+    let failed = |why: argon2::password_hash::Error| NodeError::System(format!("a PIN can't be kept: {why}"));
+    let salt = SaltString::encode_b64(&crate::folder::random::<16>()?).map_err(failed)?;
+    Ok(Argon2::default().hash_password(pin.as_bytes(), &salt).map_err(failed)?.to_string())
 }
 
 fn told(api: &Api) -> Json<Value> {
@@ -116,9 +159,12 @@ fn told(api: &Api) -> Json<Value> {
     Json(names.into_iter().map(|(name, role)| json!({ "name": name, "role": role })).collect())
 }
 
-/// Whose names the login screen shows.
-pub(super) async fn names(State(api): State<Api>) -> Json<Value> {
-    told(&api)
+/// Whose names the login screen shows. Strangers are told none.
+pub(super) async fn names(State(api): State<Api>, Extension(door): Extension<Door>) -> Result<Json<Value>, ApiError> {
+    match door {
+        Door::Here => Ok(told(&api)),
+        Door::Away => Err(error(StatusCode::FORBIDDEN, "names are told on the device itself only: type yours")),
+    }
 }
 
 pub(super) async fn list(State(api): State<Api>) -> Json<Value> {
@@ -167,13 +213,8 @@ pub(super) async fn put(
     if api.people.names().len() >= PEOPLE_MAX {
         return refuse("500 people share this device already");
     }
-    let salt = SaltString::encode_b64(&crate::folder::random::<16>()?);
-    let system = |why: &dyn std::fmt::Display| {
-        error(StatusCode::INTERNAL_SERVER_ERROR, &format!("the PIN can't be kept: {why}"))
-    };
-    let salt = salt.map_err(|why| system(&why))?;
-    let hashed = Argon2::default().hash_password(pin.as_bytes(), &salt).map_err(|why| system(&why))?.to_string();
-    api.people.set(&name, Some(Person { role, pin: hashed }))?;
+    let kept = tokio::task::spawn_blocking(move || hashed(&pin)).await.map_err(|_| confused())??;
+    api.people.set(&name, Some(Person { role, pin: kept }))?;
     Ok(told(&api))
 }
 

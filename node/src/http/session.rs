@@ -5,7 +5,7 @@
 
 use super::answer::{ApiError, confused, error};
 use super::people::{self, People};
-use super::{Api, act};
+use super::{Api, Door, act};
 use axum::body::Bytes;
 use axum::extract::{Query as Parameters, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -52,65 +52,88 @@ impl Who {
 /// What a cookie says.
 #[derive(Debug, Serialize, Deserialize)]
 struct Claim {
-    person: Option<String>,
+    /// Who logged in, and the mark of the PIN they had.
+    person: Option<(String, [u8; 8])>,
     until: u64,
 }
 
 /// What this node knows of sessions.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    key: [u8; 32],
+    keys: [[u8; 32]; 2],
     cookie: String,
     links: Mutex<HashMap<String, Instant>>,
 }
 
+/// The cookie that browsers keep for TLS and this host alone.
+const COOKIE_AWAY: &str = "__Host-creel";
+
 impl Sessions {
     pub(crate) fn new(token: &str, port: u16) -> Self {
-        let key = blake3::derive_key("creel/session/1", token.as_bytes());
-        Self { key, cookie: format!("creel-{port}"), links: Mutex::default() }
+        // A session of one door opens no other.
+        let key = |purpose| blake3::derive_key(purpose, token.as_bytes());
+        let keys = [key("creel/session/2"), key("creel/session-away/2")];
+        Self { keys, cookie: format!("creel-{port}"), links: Mutex::default() }
     }
 
-    fn mac(&self, claim: &[u8]) -> blake3::Hash {
-        blake3::keyed_hash(&self.key, claim)
+    fn mac(&self, door: Door, claim: &[u8]) -> blake3::Hash {
+        let [here, away] = &self.keys;
+        let key = match door {
+            Door::Here => here,
+            Door::Away => away,
+        };
+        blake3::keyed_hash(key, claim)
+    }
+
+    fn cookie(&self, door: Door, value: &str, life_ms: u64) -> String {
+        let (name, secure) = self.named(door);
+        format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}", life_ms / 1_000)
+    }
+
+    fn named(&self, door: Door) -> (&str, &str) {
+        match door {
+            Door::Here => (&self.cookie, ""),
+            Door::Away => (COOKIE_AWAY, "; Secure"),
+        }
     }
 
     /// A key for something else that this node alone can tell.
     pub(crate) fn derived(&self, purpose: &str) -> [u8; 32] {
-        blake3::derive_key(purpose, &self.key)
+        blake3::derive_key(purpose, &self.keys[0])
     }
 
     /// A header that begins a session.
-    fn begin(&self, person: Option<&str>, now: u64) -> Result<String, ApiError> {
+    fn begin(&self, door: Door, person: Option<(&str, [u8; 8])>, now: u64) -> Result<String, ApiError> {
         let life = if person.is_some() { LOGGED_IN_MS } else { OPENED_MS };
-        let claim = Claim { person: person.map(str::to_owned), until: now + life };
+        let claim = Claim { person: person.map(|(name, mark)| (name.to_owned(), mark)), until: now + life };
         let claim = serde_json::to_vec(&claim).map_err(|_| confused())?;
-        let (mac, claim) = (BASE64URL_NOPAD.encode(self.mac(&claim).as_bytes()), BASE64URL_NOPAD.encode(&claim));
-        Ok(format!("{}={claim}.{mac}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}", self.cookie, life / 1_000))
+        let (mac, claim) = (BASE64URL_NOPAD.encode(self.mac(door, &claim).as_bytes()), BASE64URL_NOPAD.encode(&claim));
+        Ok(self.cookie(door, &format!("{claim}.{mac}"), life))
     }
 
-    fn end(&self) -> String {
-        format!("{}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0", self.cookie)
+    fn end(&self, door: Door) -> String {
+        self.cookie(door, "", 0)
     }
 
     /// Who a request's cookie says it is from.
-    pub(crate) fn who(&self, headers: &HeaderMap, people: &People, now: u64) -> Option<Who> {
+    pub(crate) fn who(&self, door: Door, headers: &HeaderMap, people: &People, now: u64) -> Option<Who> {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut cookies = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let (_, value) = cookies.find(|(name, _)| *name == self.cookie)?;
+        let (_, value) = cookies.find(|(name, _)| *name == self.named(door).0)?;
         let (claim, mac) = value.split_once('.')?;
         let claim = BASE64URL_NOPAD.decode(claim.as_bytes()).ok()?;
         let mac: [u8; 32] = BASE64URL_NOPAD.decode(mac.as_bytes()).ok()?.try_into().ok()?;
         // blake3's own comparison takes the same time whatever differs.
-        if self.mac(&claim) != blake3::Hash::from(mac) {
+        if self.mac(door, &claim) != blake3::Hash::from(mac) {
             return None;
         }
         let claim: Claim = serde_json::from_slice(&claim).ok()?;
         if claim.until < now {
             return None;
         }
-        let Some(person) = claim.person else { return Some(Who::owner()) };
-        // Who was removed is out at once.
-        let role = people.role(&person)?;
+        let Some((person, mark)) = claim.person else { return Some(Who::owner()) };
+        // Who was removed, or has another PIN, is out at once.
+        let role = people.role(&person).filter(|_| people.mark(&person) == Some(mark))?;
         Some(Who { person: Some(person), role: Some(role) })
     }
 
@@ -149,7 +172,7 @@ pub(super) async fn open(
                    此链接已使用或已过期：请再次运行 creel open";
         return Err(error(StatusCode::FORBIDDEN, why));
     }
-    let cookie = api.sessions.begin(None, crate::shell::now().0)?;
+    let cookie = api.sessions.begin(Door::Here, None, crate::shell::now().0)?;
     Ok(([(header::SET_COOKIE, cookie), (header::REFERRER_POLICY, "no-referrer".to_owned())], Redirect::to("/"))
         .into_response())
 }
@@ -165,6 +188,7 @@ pub(super) async fn session(State(api): State<Api>, Extension(who): Extension<Wh
         "organisation": status.organisation,
         "hub": status.hub,
         "people": !api.people.names().is_empty(),
+        "address": api.https.as_ref().and_then(|https| https.urls.first()),
         "login_needed": false,
     })))
 }
@@ -176,20 +200,33 @@ struct Login {
     pin: String,
 }
 
-pub(super) async fn login(State(api): State<Api>, bytes: Bytes) -> Result<Response, ApiError> {
+pub(super) async fn login(
+    State(api): State<Api>,
+    Extension(door): Extension<Door>,
+    bytes: Bytes,
+) -> Result<Response, ApiError> {
     let Login { name, pin } = act::body(&bytes)?;
-    let checked = {
+    // Each check takes 19 MB and a core: they queue up.
+    let turn = api.logins.acquire().await.map_err(|_| confused())?;
+    let (checked, name) = {
         let api = api.clone();
-        let name = name.clone();
-        tokio::task::spawn_blocking(move || api.people.check(&name, &pin)).await.map_err(|_| confused())?
+        let check = move || (api.people.check(&name, &pin, door), name);
+        tokio::task::spawn_blocking(check).await.map_err(|_| confused())?
     };
+    drop(turn);
     match checked {
         people::Checked::Right(role) => {
-            let cookie = api.sessions.begin(Some(&name), crate::shell::now().0)?;
+            let mark = api.people.mark(&name).ok_or_else(confused)?;
+            let cookie = api.sessions.begin(door, Some((&name, mark)), crate::shell::now().0)?;
             Ok(([(header::SET_COOKIE, cookie)], Json(json!({ "person": name, "role": role }))).into_response())
         }
         people::Checked::Wrong => {
             Err(error(StatusCode::UNAUTHORIZED, "that name and PIN do not go together · 姓名与 PIN 不符"))
+        }
+        people::Checked::TooShort => {
+            let why = "away from the device a PIN of at least 8 characters is needed: an admin gives you one · \
+                       在其他设备上登录需要至少 8 位的 PIN，请联系管理员";
+            Err(error(StatusCode::FORBIDDEN, why))
         }
         people::Checked::TooOften(seconds) => {
             let why = format!(
@@ -200,6 +237,6 @@ pub(super) async fn login(State(api): State<Api>, bytes: Bytes) -> Result<Respon
     }
 }
 
-pub(super) async fn logout(State(api): State<Api>) -> Response {
-    ([(header::SET_COOKIE, api.sessions.end())], Json(json!({}))).into_response()
+pub(super) async fn logout(State(api): State<Api>, Extension(door): Extension<Door>) -> Response {
+    ([(header::SET_COOKIE, api.sessions.end(door))], Json(json!({}))).into_response()
 }

@@ -23,7 +23,10 @@ fn code(api: &Api, document: &DocumentId) -> String {
 /// A shipment's link.
 pub(super) async fn link(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Json<Value>, ApiError> {
     let Reply::Shown(shown) = api.shell.ask(Query::Show { shipment }).await? else { return Err(confused()) };
-    Ok(Json(json!({ "path": format!("/t/{}-{}", shown.view.id, code(&api, &shown.view.id)) })))
+    let path = format!("/t/{}-{}", shown.view.id, code(&api, &shown.view.id));
+    // Customers reach a node that serves other devices; on this one alone the link is for trying it out.
+    let url = api.https.as_ref().and_then(|https| https.urls.first()).map(|base| format!("{base}{path}"));
+    Ok(Json(json!({ "path": path, "url": url })))
 }
 
 /// The page behind it.

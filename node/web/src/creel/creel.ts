@@ -41,7 +41,7 @@ export interface Follower {
 export interface Creel {
   session(): Promise<Session>;
   /** Whose names the login screen shows. */
-  peopleNames(): Promise<Person[]>;
+  peopleNames(): Promise<Person[] | null>;
   login(name: string, pin: string): Promise<void>;
   logout(): Promise<void>;
   /** Is called whenever the node asks who this is. */
@@ -57,7 +57,7 @@ export interface Creel {
   why(ref: string): Promise<Label[]>;
   verify(ref: string): Promise<Verdict>;
   /** A link for the customer, absolute within this node. */
-  tracking(ref: string): Promise<{ path: string }>;
+  tracking(ref: string): Promise<{ path: string; url: string | null }>;
   photo(hash: string): Promise<Blob>;
   sheet(fromMs: number, toMs: number): Promise<SheetRow[]>;
   /** Where the browser downloads something from. */

@@ -64,7 +64,14 @@ export class HttpCreel implements Creel {
     return { person: null, role, party, device_name: name, organisation, hub, people: false, login_needed: false };
   };
 
-  peopleNames = () => this.#get<Its.Person[]>('/people-names');
+  peopleNames = async (): Promise<Its.Person[] | null> => {
+    try {
+      return await this.#get<Its.Person[]>('/people-names');
+    } catch (error) {
+      if (error instanceof CreelError && error.status === 403) return null;
+      throw error;
+    }
+  };
   login = async (name: string, pin: string) => void (await this.#act('/login', newTap(), { name, pin }));
   logout = async () => void (await this.#act('/logout', newTap(), {}));
 
@@ -91,7 +98,7 @@ export class HttpCreel implements Creel {
   history = (ref: string) => this.#get<Its.HistoryRow[]>(`/shipments/${part(ref)}/history`);
   why = (ref: string) => this.#get<Its.Label[]>(`/shipments/${part(ref)}/why`);
   verify = (ref: string) => this.#get<Its.Verdict>(`/shipments/${part(ref)}/verify`);
-  tracking = (ref: string) => this.#get<{ path: string }>(`/shipments/${part(ref)}/tracking`);
+  tracking = (ref: string) => this.#get<{ path: string; url: string | null }>(`/shipments/${part(ref)}/tracking`);
   photo = async (hash: string) => (await this.#send(`/photos/${part(hash)}`)).blob();
   sheet = (fromMs: number, toMs: number) => this.#get<Its.SheetRow[]>(`/sheet?from=${fromMs}&to=${toMs}`);
   proofLink = (ref: string) => `${BASE}/shipments/${part(ref)}/proof`;

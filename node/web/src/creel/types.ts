@@ -19,6 +19,8 @@ export interface Session {
   hub: boolean;
   /** Whether this node has people who log in. */
   people: boolean;
+  /** Where other devices find this node's screens; null where it serves itself alone. */
+  address?: string | null;
   login_needed: boolean;
 }
 

@@ -69,6 +69,7 @@ const en: { [key in keyof typeof zh]: string } = {
   'time.ago': '{long} ago',
   'login.title': 'Log in',
   'login.who': 'Who are you?',
+  'login.name': 'Your name',
   'login.pin': 'PIN',
   'login.enter': 'Log in',
   'login.other': 'Somebody else',

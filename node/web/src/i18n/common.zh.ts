@@ -67,6 +67,7 @@ const zh = {
   'time.ago': '{long}前',
   'login.title': '登录',
   'login.who': '您是谁？',
+  'login.name': '您的姓名',
   'login.pin': 'PIN 码',
   'login.enter': '登录',
   'login.other': '换一个人',
