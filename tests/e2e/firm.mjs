@@ -40,7 +40,7 @@ export class Device {
       lines.once('line', resolve);
       this.process.once('exit', () => reject(new Error(`${this.name} did not start`)));
     });
-    ({ http: this.http, quic: this.quic } = JSON.parse(first));
+    ({ http: this.http, quic: this.quic, https: this.https } = JSON.parse(first));
     return this;
   }
 

@@ -133,7 +133,7 @@ fn started(running: &Running, data: &Path, screen: &Screen) {
     }
     let Running { organisation, name, role, quic, http, .. } = running;
     screen.hint(format_args!("{name} ({role}) of {organisation}, on {}", quoted(data)));
-    screen.hint(format_args!("  other devices  udp {quic}\n  this device    http://{http}\n  to stop it     Ctrl-C"));
+    screen.hint(format_args!("  other devices  udp {quic}\n  this device    http://{http}"));
     if let Some(https) = &running.https {
         let urls = https.urls.join("\n                 ");
         screen.hint(format_args!("  other screens  {urls}"));
@@ -147,6 +147,7 @@ fn started(running: &Running, data: &Path, screen: &Screen) {
             screen.hint("                 nobody can log in there yet: add people with a PIN under Admin, on this device's screens");
         }
     }
+    screen.hint("  to stop it     Ctrl-C");
     if let Some(aside) = &running.set_aside {
         screen.hint(format_args!(
             "the store was damaged; it lies in {} now, and a fresh one is being filled again from the other devices",

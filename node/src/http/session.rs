@@ -164,8 +164,12 @@ pub(super) struct Code {
 /// Follows such a link.
 pub(super) async fn open(
     State(api): State<Api>,
+    Extension(door): Extension<Door>,
     Parameters(Code { code }): Parameters<Code>,
 ) -> Result<Response, ApiError> {
+    if door == Door::Away {
+        return Err(error(StatusCode::FORBIDDEN, "such a link works on the device itself only"));
+    }
     let made = api.sessions.links().remove(&code);
     if made.is_none_or(|made| made.elapsed() > LINK_LIFE) {
         let why = "this link was followed already, or is older than two minutes: run “creel open” again · \
