@@ -48,6 +48,8 @@ pub struct ServeOptions {
     pub http: Option<SocketAddr>,
     /// How to serve the screens to other devices. By default not at all.
     pub https: Option<http::HttpsOptions>,
+    /// An origin whose pages may show the screens in a frame. By default none: a frame is how other sites trick people into tapping.
+    pub framed_by: Option<String>,
     /// How the store is kept. By default as suits the hub or a device.
     pub store: Option<creel_storage::Options>,
     /// Which photos to fetch. By default all at the hub and with staff, and on demand with a driver or a shop.
@@ -73,6 +75,7 @@ impl ServeOptions {
             quic: None,
             http: None,
             https: None,
+            framed_by: None,
             store: None,
             photos: None,
             photo_quota: None,
@@ -161,6 +164,7 @@ pub async fn serve(
         http,
         quic,
         https,
+        framed_by: options.framed_by,
     };
     let screens = Screens::listen(options.http, options.https.as_ref(), &folder, &known.own_name, parts).await?;
     let (http, https, nobody) = (screens.api.http, screens.api.https.clone(), screens.api.people.names().is_empty());

@@ -45,6 +45,9 @@ pub(crate) struct Args {
     /// Days that a driver's or a shop's device keeps a shipment that has ended, after the hub had all of it
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
     keep_closed: u64,
+    /// Origin whose pages may show these screens in a frame: the demo's
+    #[arg(long, value_name = "ORIGIN", hide = true)]
+    framed_by: Option<String>,
     /// Do not look for other devices on the same network, nor tell them of this one
     #[arg(long)]
     no_lan: bool,
@@ -98,6 +101,7 @@ pub(crate) fn run(args: &Args, data: &Path, screen: &Screen) -> Result<ExitCode>
         }),
         keep_closed: Duration::from_secs(args.keep_closed.saturating_mul(86_400)),
         photo_quota: args.photo_quota.map(|megabytes| megabytes.saturating_mul(1_000_000)),
+        framed_by: args.framed_by.clone(),
         lan: !args.no_lan,
         peers: args.peer.clone(),
         ..ServeOptions::of(data.to_owned())

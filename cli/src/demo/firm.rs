@@ -35,7 +35,19 @@ pub struct Member {
 impl Firm {
     /// Founds a firm in `folder` with the program `creel`, and starts its hub. Chance is drawn from `seed`.
     pub fn found(creel: &Path, folder: &Path, organisation: &str, seed: u64) -> Result<Self> {
+        Self::found_for(creel, folder, organisation, seed, None)
+    }
+
+    /// The same, whose nodes' screens may be shown in frames by the pages of an origin.
+    pub fn found_for(
+        creel: &Path,
+        folder: &Path,
+        organisation: &str,
+        seed: u64,
+        framed_by: Option<String>,
+    ) -> Result<Self> {
         let mut hub = Node::new(creel, folder, HUB);
+        hub.framed_by = framed_by;
         hub.creel(&["init", "--org", organisation])?;
         hub.start(&["--quic", "127.0.0.1:0"])?;
         Ok(Self { hub, creel: creel.to_owned(), folder: folder.to_owned(), seed, taps: AtomicU64::new(0) })
@@ -51,7 +63,9 @@ impl Firm {
 
     /// Another device, in the firm's folder; nobody yet.
     pub fn device(&self, name: &str) -> Node {
-        Node::new(&self.creel, &self.folder, name)
+        let mut node = Node::new(&self.creel, &self.folder, name);
+        node.framed_by.clone_from(&self.hub.framed_by);
+        node
     }
 
     /// Invites a device, lets it join through a relay of its own, and starts it.

@@ -1,7 +1,7 @@
 //! The demo: a made-up day of a made-up firm, with real nodes on real disks, bad roads and dead batteries.
 //!
 //! `story` is what happens, `judge` who says whether it went well, `firm` and `node` the processes, `relay` the roads,
-//! `stage` what a person sees. The tests with real processes use the same nodes, relays and judge.
+//! `stage` what a person sees, `page` where they try it themselves. The tests with real processes use the same nodes, relays and judge.
 
 pub mod api;
 pub mod day;
@@ -9,6 +9,7 @@ pub mod firm;
 mod interrupt;
 pub mod judge;
 pub mod node;
+mod page;
 pub mod relay;
 mod stage;
 mod story;
@@ -35,6 +36,8 @@ pub struct Options {
     pub json: bool,
     /// What the made-up day and the cuts are drawn from.
     pub seed: u64,
+    /// Whether the participants' screens are shown side by side, for whoever wants to try it, instead of the day's story.
+    pub screens: bool,
 }
 
 /// Runs the demo; an error means that it could not be run, that an acknowledged edit is missing, or that views differ.
@@ -55,8 +58,11 @@ pub fn run(options: &Options) -> Result<()> {
         "A hub, two drivers and two shops start: five processes, five stores.",
         "一个中心、两位司机、两家门店启动：五个进程，五份数据。",
     );
+    if options.screens {
+        return page::show(&creel, &folder, options.seed, &mut stage);
+    }
     let firm = Firm::found(&creel, &folder, ORGANISATION, options.seed)?;
-    let mut story = Story::begin(firm, &mut stage, options.seed)?;
+    let mut story = Story::begin(firm, &mut stage, options.seed, story::DAY)?;
     let verdict = story.play()?;
     let summary = summary::Summary::of(&story, verdict, options, began.elapsed());
     if options.keep.is_some() {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -28,6 +28,9 @@ pub struct Node {
     pub name: String,
     /// Its data folder.
     pub data: PathBuf,
+    /// The origin of a page that shows its screens in a frame. A browser's session is of one port: such a node keeps its own.
+    pub framed_by: Option<String>,
+    http: Option<SocketAddr>,
     log: PathBuf,
     creel: PathBuf,
     running: Option<Running>,
@@ -59,6 +62,8 @@ impl Node {
         Self {
             name: name.to_owned(),
             data: folder.join(name),
+            framed_by: None,
+            http: None,
             log: folder.join(format!("{name}.log")),
             creel: creel.to_owned(),
             running: None,
@@ -93,7 +98,13 @@ impl Node {
     pub fn start(&mut self, arguments: &[&str]) -> Result<()> {
         let log = File::options().create(true).append(true).open(&self.log);
         let log = log.with_context(|| format!("cannot write {}", self.log.display()))?;
-        let serve = [&["serve", "--http", "127.0.0.1:0"], arguments].concat();
+        let http = self.http.filter(|_| self.framed_by.is_some());
+        let http = http.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).to_string();
+        let frame: &[&str] = match &self.framed_by {
+            Some(origin) => &["--framed-by", origin],
+            None => &[],
+        };
+        let serve = [&["serve", "--http", &http], frame, arguments].concat();
         let mut command = self.command(&serve);
         command.stdout(Stdio::piped()).stderr(log).env("NO_COLOR", "1");
         let mut child = Guard(command.spawn().with_context(|| format!("{} could not be started", self.name))?);
@@ -112,6 +123,7 @@ impl Node {
         let said: Value = serde_json::from_str(&line).map_err(|_| self.failed(&format!("said “{}”", line.trim())))?;
         let quic = said["quic"].as_str().and_then(|quic| quic.parse().ok());
         let quic = quic.ok_or_else(|| self.failed("did not say where it listens"))?;
+        self.http = said["http"].as_str().and_then(|http| http.parse().ok());
         let set_aside = said["set_aside"].as_str().map(PathBuf::from);
         self.running = Some(Running { child, api: Api::of(&self.data)?, quic, set_aside });
         Ok(())

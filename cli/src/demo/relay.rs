@@ -81,8 +81,17 @@ impl Way {
 struct Shared {
     target: Mutex<SocketAddr>,
     cut: AtomicBool,
+    /// Whether what lies beyond the target's door is cut off.
+    beyond: AtomicBool,
     /// From the clients to the target, and back.
     ways: [Way; 2],
+}
+
+impl Shared {
+    /// Whether nothing gets through, at whichever end.
+    fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::SeqCst) || self.beyond.load(Ordering::SeqCst)
+    }
 }
 
 /// The way from the clients to the target, and the way back: indexes into `Shared::ways`.
@@ -105,8 +114,12 @@ impl Relay {
         let front = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         front.set_nonblocking(true)?;
         let address = front.local_addr()?;
-        let shared =
-            Arc::new(Shared { target: Mutex::new(target), cut: AtomicBool::new(false), ways: Default::default() });
+        let shared = Arc::new(Shared {
+            target: Mutex::new(target),
+            cut: AtomicBool::new(false),
+            beyond: AtomicBool::new(false),
+            ways: Default::default(),
+        });
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let carrier = Arc::clone(&shared);
@@ -136,7 +149,12 @@ impl Relay {
         self.shared.cut.store(cut, Ordering::SeqCst);
     }
 
-    /// Whether both ways are cut.
+    /// The same at the target's end, beside what is cut here.
+    pub fn cut_beyond(&self, cut: bool) {
+        self.shared.beyond.store(cut, Ordering::SeqCst);
+    }
+
+    /// Whether both ways are cut at this end.
     pub fn is_cut(&self) -> bool {
         self.shared.cut.load(Ordering::SeqCst)
     }
@@ -301,7 +319,7 @@ impl Carrier {
     /// Puts a datagram on its way, or loses it.
     fn send(&mut self, way: usize, bytes: &[u8], socket: &Arc<UdpSocket>, to: SocketAddr) {
         let conditions = *lock(&self.shared.ways[way].conditions);
-        let lost = self.shared.cut.load(Ordering::SeqCst) || self.happens(conditions.loss_ppm);
+        let lost = self.shared.is_cut() || self.happens(conditions.loss_ppm);
         if lost || self.under_way_bytes + bytes.len() > UNDER_WAY_BYTES_MAX {
             self.shared.ways[way].lost.fetch_add(1, Ordering::Relaxed);
             return;
@@ -332,7 +350,7 @@ impl Carrier {
             let Some(Reverse(next)) = self.under_way.pop() else { return };
             self.under_way_bytes -= next.bytes.len();
             let way = &self.shared.ways[next.way];
-            if self.shared.cut.load(Ordering::SeqCst) {
+            if self.shared.is_cut() {
                 way.lost.fetch_add(1, Ordering::Relaxed);
                 continue;
             }

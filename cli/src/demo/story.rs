@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// Shipments of the day.
 const SHIPMENTS: usize = 80;
 /// The day. It is fixed, so that a seed is the same day for everybody.
-const DAY: &str = "2026-06-01";
+pub(super) const DAY: &str = "2026-06-01";
 /// How long anything awaited may take before the demo says that it failed.
 const LIMIT: Duration = Duration::from_secs(45);
 /// A phone on the road.
@@ -65,7 +65,7 @@ pub(super) struct Story<'a> {
 }
 
 impl<'a> Story<'a> {
-    pub(super) fn begin(firm: Firm, stage: &'a mut Stage, seed: u64) -> Result<Self> {
+    pub(super) fn begin(firm: Firm, stage: &'a mut Stage, seed: u64, day: &str) -> Result<Self> {
         let mut members = Vec::new();
         for (role, party, name) in MEMBERS {
             let member = firm.admit(role, Some(party), name)?;
@@ -73,16 +73,21 @@ impl<'a> Story<'a> {
             member.relay.set(road, road);
             members.push(member);
         }
-        let orders = made_up_day(seed, SHIPMENTS, DAY);
+        let orders = made_up_day(seed, SHIPMENTS, day);
         let (judge, tally) = (Judge::default(), Tally::default());
         Ok(Self { firm, members, judge, tally, stage, orders, random: Random::new(seed) })
     }
 
-    /// The whole day.
-    pub(super) fn play(&mut self) -> Result<Verdict> {
+    /// Until the drivers are on the road.
+    pub(super) fn morning(&mut self) -> Result<()> {
         self.turn()?;
         self.orders_come_in()?;
-        self.drivers_load()?;
+        self.drivers_load()
+    }
+
+    /// The whole day.
+    pub(super) fn play(&mut self) -> Result<Verdict> {
+        self.morning()?;
         let (li_wei, zhang_min) = (self.first_run(LI_WEI), self.first_run(ZHANG_MIN));
         let (connected, offline) = li_wei.split_at(li_wei.len().min(2));
         let (while_loading, later) = zhang_min.split_at(zhang_min.len().min(2));

@@ -66,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) people: people::People,
     /// Turns at checking a PIN.
     pub(crate) logins: Semaphore,
+    /// What pages may load and who may frame them.
+    policy: web::Policy,
     token: blake3::Hash,
 }
 
@@ -95,11 +97,12 @@ pub(crate) struct Parts {
     pub(crate) http: SocketAddr,
     pub(crate) quic: SocketAddr,
     pub(crate) https: Option<Https>,
+    pub(crate) framed_by: Option<String>,
 }
 
 impl Api {
     pub(crate) fn new(parts: Parts) -> Result<Self, NodeError> {
-        let Parts { shell, folder, contacts, wanted, organisation, http, quic, https } = parts;
+        let Parts { shell, folder, contacts, wanted, organisation, http, quic, https, framed_by } = parts;
         let secret = folder.api_token()?;
         let (token, sessions) = (blake3::hash(secret.as_bytes()), session::Sessions::new(&secret, http.port()));
         let people = people::People::open(&folder)?;
@@ -116,6 +119,7 @@ impl Api {
             sessions,
             people,
             logins,
+            policy: web::policy(framed_by.as_deref())?,
             token,
         })))
     }
@@ -250,7 +254,7 @@ async fn guard(State((api, door)): State<(Api, Door)>, request: Request, next: N
         timely.unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
     };
     let mut response = if path.starts_with("/api/") { answer::in_words(response).await } else { response };
-    web::harden(&mut response);
+    web::harden(&mut response, &api.policy);
     Ok(response)
 }
 

@@ -1,6 +1,7 @@
 //! The screens: files that are built from `node/web` and compiled in, so that running creel needs nothing else.
 
 use super::answer::error;
+use crate::error::NodeError;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use include_dir::{Dir, include_dir};
@@ -9,7 +10,24 @@ static BUILT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/web/dist");
 
 /// What a page may load and do: its own files, and pictures that it made itself.
 const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; \
-                      connect-src 'self'; worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'";
+                      connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'self'; object-src 'none'; \
+                      frame-ancestors ";
+
+/// What every answer says to browsers of what it may do.
+#[derive(Debug)]
+pub(super) struct Policy {
+    content: HeaderValue,
+    /// Whether older browsers too are to show it in no frame.
+    unframed: bool,
+}
+
+pub(super) fn policy(framed_by: Option<&str>) -> Result<Policy, NodeError> {
+    let content = format!("{POLICY}{}", framed_by.unwrap_or("'none'"));
+    let fits = framed_by.is_none_or(|origin| !origin.contains([';', ',', ' ', '*']));
+    let content = HeaderValue::from_str(&content).ok().filter(|_| fits);
+    let wrong = || NodeError::System("--framed-by is an origin, such as http://127.0.0.1:8080".to_owned());
+    Ok(Policy { content: content.ok_or_else(wrong)?, unframed: framed_by.is_none() })
+}
 
 /// A file of the screens.
 pub(super) async fn file(uri: Uri) -> Response {
@@ -37,14 +55,13 @@ pub(super) async fn file(uri: Uri) -> Response {
 }
 
 /// What every answer says to browsers.
-pub(super) fn harden(response: &mut Response) {
+pub(super) fn harden(response: &mut Response, policy: &Policy) {
     let headers = response.headers_mut();
-    for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "same-origin"),
-    ] {
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert_with(|| policy.content.clone());
+    if policy.unframed {
+        headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    }
+    for (name, value) in [(header::X_CONTENT_TYPE_OPTIONS, "nosniff"), (header::REFERRER_POLICY, "same-origin")] {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
 }
