@@ -1,7 +1,8 @@
 // A firm of real `creel` processes and a real browser for one test, in a folder that goes with it.
 
 import { execFile, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,11 +13,12 @@ import { promisify } from 'node:util';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const creelBinary = process.env.CREEL ?? join(root, 'target/release/creel');
 const browserBinary = process.env.CREEL_BROWSER ?? 'chromium';
-const { chromium } = createRequire(join(root, 'node/web/package.json'))('playwright-core');
+const web = createRequire(join(root, 'node/web/package.json'));
+const { chromium } = web('playwright-core');
 const run = promisify(execFile);
 
 /** How long anything awaited may take: busy machines get there too. */
-export const LIMIT = 120_000;
+export const LIMIT = Number(process.env.CREEL_LIMIT ?? 120_000);
 
 /** A device with creel on it. */
 export class Device {
@@ -42,6 +44,19 @@ export class Device {
     });
     ({ http: this.http, quic: this.quic } = JSON.parse(first));
     return this;
+  }
+
+  /** Asks the API with the device's own token, as its commands do. */
+  async api(path, { headers, ...more } = {}) {
+    const token = readFileSync(join(this.data, 'api-token'), 'utf8').trim();
+    return fetch(`http://${this.http}/api/v1${path}`, { ...more, headers: { authorization: `Bearer ${token}`, ...headers } });
+  }
+
+  /** Posts JSON, or bytes as they are. */
+  async post(path, body) {
+    const bytes = typeof body === 'string' || body instanceof Uint8Array;
+    const headers = { 'content-type': bytes ? 'application/octet-stream' : 'application/json', 'idempotency-key': randomUUID() };
+    return this.api(path, { method: 'POST', headers, body: bytes ? body : JSON.stringify(body) });
   }
 
   /** Pulls the battery: SIGKILL, and waits until it is gone. */
@@ -85,8 +100,8 @@ export class Firm {
     return device.start();
   }
 
-  /** A page of a device's own screens, signed in by its one-time link. */
-  async page(device, { language = 'en', width = 1280, height = 800 } = {}) {
+  /** An empty page in a browser of its own, where nobody is logged in. */
+  async blank({ language = 'en', width = 1280, height = 800 } = {}) {
     const locale = language === 'zh' ? 'zh-CN' : 'en-GB';
     const context = await this.browser.newContext({ locale, viewport: { width, height }, timezoneId: 'Asia/Shanghai' });
     const page = await context.newPage();
@@ -94,6 +109,12 @@ export class Firm {
     page.troubles = [];
     page.on('pageerror', (error) => page.troubles.push(String(error)));
     page.on('console', (message) => message.type() === 'error' && page.troubles.push(message.text()));
+    return page;
+  }
+
+  /** A page of a device's own screens, signed in by its one-time link. */
+  async page(device, look) {
+    const page = await this.blank(look);
     const { url } = await device.creel('open', '--print');
     await page.goto(url);
     await page.locator('main h1').first().waitFor({ state: 'attached' });
@@ -116,4 +137,28 @@ export async function eventually(what, look) {
     if (Date.now() > until) throw new Error(`waited in vain for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+/** Counts what a person presses. Typing and drawing are not taps. */
+export class Taps {
+  count = 0;
+
+  async on(locator) {
+    await locator.click();
+    this.count += 1;
+  }
+
+  /** A list is opened with one tap, and one of it chosen with another. */
+  async choose(locator, value) {
+    await locator.selectOption(value);
+    this.count += 2;
+  }
+}
+
+/** What a camera reads from a picture of a code. */
+export async function readCode(png) {
+  const { prepareZXingModule, readBarcodes } = web('zxing-wasm/reader');
+  prepareZXingModule({ overrides: { wasmBinary: readFileSync(web.resolve('zxing-wasm/reader/zxing_reader.wasm')) } });
+  const [code] = await readBarcodes(new Blob([png]), { formats: ['QRCode'] });
+  return code?.text;
 }
