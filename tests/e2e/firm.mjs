@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { crc32, deflateSync } from 'node:zlib';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const creelBinary = process.env.CREEL ?? join(root, 'target/release/creel');
@@ -153,6 +154,12 @@ export class Taps {
     await locator.selectOption(value);
     this.count += 2;
   }
+
+  /** One tap opens the camera; what is pressed in there is the camera's. */
+  async photograph(page, file) {
+    const [camera] = await Promise.all([page.waitForEvent('filechooser'), this.on(page.getByLabel('Take a photo'))]);
+    await camera.setFiles({ name: 'photo.png', mimeType: 'image/png', ...file });
+  }
 }
 
 /** What a camera reads from a picture of a code. */
@@ -161,4 +168,21 @@ export async function readCode(png) {
   prepareZXingModule({ overrides: { wasmBinary: readFileSync(web.resolve('zxing-wasm/reader/zxing_reader.wasm')) } });
   const [code] = await readBarcodes(new Blob([png]), { formats: ['QRCode'] });
   return code?.text;
+}
+
+/** A photo as a camera gives it: a PNG of one colour and the size that is asked for. */
+export function picture([red, green, blue], { width = 64, height = 48 } = {}) {
+  const line = Buffer.concat([Buffer.from([0]), Buffer.alloc(width * 3, Buffer.from([red, green, blue]))]);
+  const chunk = (kind, data) => {
+    const [body, ends] = [Buffer.concat([Buffer.from(kind), data]), Buffer.alloc(8)];
+    ends.writeUInt32BE(data.length, 0);
+    ends.writeUInt32BE(crc32(body), 4);
+    return Buffer.concat([ends.subarray(0, 4), body, ends.subarray(4)]);
+  };
+  const head = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 8, 2, 0, 0, 0]);
+  head.writeUInt32BE(width, 0);
+  head.writeUInt32BE(height, 4);
+  const start = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+  const rows = deflateSync(Buffer.alloc(line.length * height, line));
+  return Buffer.concat([start, chunk('IHDR', head), chunk('IDAT', rows), chunk('IEND', Buffer.alloc(0))]);
 }
