@@ -156,8 +156,8 @@ export class Taps {
   }
 
   /** One tap opens the camera; what is pressed in there is the camera's. */
-  async photograph(page, file) {
-    const [camera] = await Promise.all([page.waitForEvent('filechooser'), this.on(page.getByLabel('Take a photo'))]);
+  async photograph(part, file, page = part) {
+    const [camera] = await Promise.all([page.waitForEvent('filechooser'), this.on(part.getByLabel('Take a photo'))]);
     await camera.setFiles({ name: 'photo.png', mimeType: 'image/png', ...file });
   }
 }
