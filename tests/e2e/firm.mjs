@@ -155,10 +155,10 @@ export class Taps {
     this.count += 2;
   }
 
-  /** One tap opens the camera; what is pressed in there is the camera's. */
+  /** One tap opens the camera; what is pressed in there is the camera's. The file is a path or what is in it. */
   async photograph(part, file, page = part) {
     const [camera] = await Promise.all([page.waitForEvent('filechooser'), this.on(part.getByLabel('Take a photo'))]);
-    await camera.setFiles({ name: 'photo.png', mimeType: 'image/png', ...file });
+    await camera.setFiles(typeof file === 'string' ? file : { name: 'photo.png', mimeType: 'image/png', ...file });
   }
 }
 

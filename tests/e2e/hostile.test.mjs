@@ -1,0 +1,443 @@
+// Whatever is typed, sent or asked for: it is text, or refused in words. No script runs, the node lives on, and what was recorded before is there.
+
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer, request } from 'node:http';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { Firm, Taps, eventually, picture } from './firm.mjs';
+
+/** Scripts in the ways that work where a text is taken for HTML. The short one fits where little room is. */
+const SCRIPT = '"><img src=x onerror="window.caught=1"><script>window.caught=1</script>';
+const SHORT = '<img src=x onerror=window.caught=1>';
+const api = JSON.parse(readFileSync(new URL('../../node/src/http/openapi.json', import.meta.url), 'utf8'));
+
+let firm;
+let driver;
+let shop;
+let page;
+/** The shipment that has a script in each of its fields. */
+let id;
+/** What was there before anything hostile came. */
+let earlier;
+before(async () => {
+  firm = await Firm.found();
+  driver = await firm.admit('driver', 'driver:zhang-min', 'zhang-min');
+  shop = await firm.admit('shop', 'shop:west-lake', 'west-lake');
+  await firm.hub.creel('record', 'M20260601-0002', 'signed', '--receiver', '王芳', '--photo', 'docs/samples/door.jpg');
+  earlier = await records();
+  const line = { line: '1', name: SCRIPT, sku: SHORT, lot: SHORT, unit: '<b>', quantity: 5_000 };
+  const fields = {
+    consignee: SCRIPT, address: SCRIPT, run: SCRIPT, handling: SCRIPT, note: SCRIPT, stop: 1, driver: 'driver:zhang-min',
+    parties: { shop: 'shop:west-lake' },
+  };
+  const answer = await firm.hub.post('/imports', { orders: [{ number: SHORT, fields, lines: [line] }] });
+  assert.equal((await answer.json()).taken, 1);
+  [{ id }] = await firm.hub.creel('list', '--filter', 'driver:zhang-min onerror is:open');
+  page = await firm.page(firm.hub);
+});
+after(() => firm?.close());
+
+/** Every shipment's edits, as the hub tells them. */
+async function records() {
+  const rows = await firm.hub.creel('list');
+  return Object.fromEntries(await Promise.all(rows.map(async (row) => [row.id, await firm.hub.creel('history', row.id)])));
+}
+
+/** Nothing was run, and nothing was tried: the policy would have told of a script that it held back. */
+async function quiet(some = page) {
+  assert.equal(await some.evaluate(() => window.caught), undefined);
+  const expected = /Failed to load resource: .* status of (400|401|403|404|413) /;
+  assert.deepEqual(some.troubles.filter((trouble) => !expected.test(trouble)), []);
+}
+
+const at = (device, address) => `http://${device.http}/#/${address}`;
+const toast = (text) => page.locator('.toast').filter({ hasText: text }).first().waitFor();
+
+test('a script in each form of a shipment stays a text', async () => {
+  await page.goto(at(firm.hub, `s/${id}`));
+  await page.getByLabel('Write a message').fill(SCRIPT);
+  await page.getByRole('button', { name: 'Send' }).click();
+  await page.locator('p.text', { hasText: SCRIPT }).waitFor();
+
+  const steps = page.getByRole('region', { name: 'Next step' });
+  const sheet = page.locator('dialog[open]');
+  await steps.getByText('Other steps').click();
+  await steps.getByRole('button', { name: 'Attempt failed' }).click();
+  await sheet.getByLabel('Reason').fill(SCRIPT);
+  await sheet.getByText('Note', { exact: true }).first().click();
+  await sheet.getByLabel('Note').fill(SCRIPT);
+  await sheet.getByRole('button', { name: /^Record/ }).click();
+  const timeline = page.locator('.timeline');
+  await timeline.getByText(`Reason: ${SCRIPT}`).waitFor();
+  await timeline.locator('.said', { hasText: SCRIPT }).waitFor();
+
+  await page.getByRole('button', { name: 'Take back Attempt failed' }).click();
+  await sheet.getByLabel('Why').fill(SCRIPT);
+  await sheet.getByRole('button', { name: 'Take back' }).click();
+  await timeline.getByText('Taken back by its author').waitFor();
+
+  await steps.getByRole('button', { name: 'Signed' }).click();
+  await sheet.getByRole('radio', { name: 'Somebody else' }).click();
+  await sheet.getByLabel('Name').fill(SCRIPT);
+  await sheet.getByLabel('Relation to the recipient').fill(SCRIPT);
+  await sheet.getByRole('button', { name: /^Record/ }).click();
+  await timeline.getByText(`Received by ${SCRIPT}`).waitFor();
+  await timeline.getByText(`(${SCRIPT})`).waitFor();
+  await quiet();
+});
+
+test('a script in the forms of the board, the inbox and the search stays a text', async () => {
+  await page.goto(at(firm.hub, 'board'));
+  await page.getByRole('searchbox').fill(SCRIPT);
+  await page.getByText('No shipment fits').waitFor();
+  await page.getByRole('searchbox').fill('M20260601-0007');
+  await page.getByRole('checkbox', { name: 'Choose M20260601-0007' }).click();
+  await page.getByRole('button', { name: 'Assign' }).click();
+  const sheet = page.locator('dialog[open]');
+  for (const label of ['Run', 'Handling', 'Note']) await sheet.getByLabel(label, { exact: true }).fill(SCRIPT);
+  await sheet.getByRole('button', { name: 'Change 1 shipment' }).click();
+  await toast('1 shipment changed');
+  await eventually('the plan', async () => (await firm.hub.creel('show', 'M20260601-0007')).plan.handling === SCRIPT);
+
+  const { id: other } = await firm.hub.creel('show', 'M20260601-0008');
+  await page.goto(at(firm.hub, `inbox/${other}`));
+  const overdue = page.getByRole('region', { name: 'Overdue' });
+  await overdue.getByLabel('Note').fill(SCRIPT);
+  await overdue.getByRole('button', { name: 'Agree on a new time' }).click();
+  await toast('M20260601-0008 is changed');
+
+  await page.goto(at(firm.hub, 'scan'));
+  await page.getByLabel('Number').fill(SCRIPT);
+  await page.getByRole('button', { name: 'Open', exact: true }).click();
+  await page.getByRole('alert').filter({ hasText: SCRIPT }).waitFor();
+
+  await page.goto(at(firm.hub, `picker/${other}`));
+  await page.getByLabel('Remark').fill(SCRIPT);
+  await page.getByRole('button', { name: 'Picked', exact: true }).click();
+  await eventually('the remark', async () => (await firm.hub.creel('show', 'M20260601-0008')).timeline.at(-1).detail.note === SCRIPT);
+  await quiet();
+});
+
+test('a script in the names of devices, people and steps stays a text', async () => {
+  await page.goto(at(firm.hub, 'admin'));
+  const part = (title) => page.locator('section', { has: page.getByRole('heading', { name: title, exact: true }) });
+  const invite = part('Invite a device');
+  await invite.getByLabel('Name').fill(SHORT);
+  await invite.getByLabel('Role').selectOption('viewer');
+  await invite.getByRole('button', { name: 'Make the invite' }).click();
+  const named = firm.device('named');
+  await named.creel('join', await invite.getByLabel('Invite', { exact: true }).inputValue());
+  await named.start();
+  await part('Devices').getByText(SHORT).waitFor();
+  await invite.getByLabel('Party').fill(SCRIPT);
+  await invite.getByRole('button', { name: 'Make the invite' }).click();
+  await invite.getByRole('alert').filter({ hasText: 'party' }).waitFor();
+
+  const people = part('People who share this device');
+  await people.getByLabel('Name').fill(SHORT);
+  await people.getByLabel('Role').selectOption('viewer');
+  await people.getByLabel('PIN').fill('4711');
+  await people.getByRole('button', { name: 'Save person' }).click();
+  await people.getByText(SHORT, { exact: true }).waitFor();
+
+  const workflow = part('Workflow');
+  const step = (name) => workflow.locator('details', { has: page.locator('summary', { hasText: name }) });
+  await step('Picked up').locator('summary').click();
+  await step('Picked up').getByLabel('Chinese label').fill(SHORT);
+  await step('Picked up').getByLabel('English label').fill(SHORT);
+  await workflow.locator('.chain').getByText(SHORT).waitFor();
+  await workflow.getByRole('button', { name: 'Check and publish' }).click();
+  await workflow.getByText('Published', { exact: true }).waitFor();
+  const order = { number: 'STEP-1', fields: { consignee: 'x', driver: 'driver:zhang-min', parties: { shop: 'shop:west-lake' } } };
+  await firm.hub.post('/imports', { orders: [order] });
+  await firm.hub.creel('record', 'STEP-1', 'picked_up');
+  await quiet();
+});
+
+test('wherever such a text is shown, no script runs', async () => {
+  await eventually('them at the driver\'s', () => driver.creel('show', id));
+  await eventually('them at the shop\'s', () => shop.creel('show', id));
+  const { id: step } = await firm.hub.creel('show', 'STEP-1');
+  const { path } = await (await firm.hub.api(`/shipments/${id}/tracking`)).json();
+  const places = {
+    hub: ['board', 'board?by=run', 'inbox', `inbox/${id}`, 'map', 'contacts', 'picker', `picker/${id}`, `picker/note/${id}`, 'boss',
+      `boss/shop/${encodeURIComponent(SCRIPT)}`, 'boss/signed', 'admin', `s/${id}`, `s/${step}`],
+    driver: ['driver', `s/${id}`, `s/${step}`],
+    shop: ['shop', 'shop/history', `shop/${id}`, `shop/${step}`],
+  };
+  const shown = { hub: page, driver: await firm.page(driver), shop: await firm.page(shop) };
+  for (const [who, addresses] of Object.entries(places)) {
+    const device = { hub: firm.hub, driver, shop }[who];
+    for (const address of addresses) {
+      await shown[who].goto(at(device, address));
+      // It is there as it was typed, in the page's own text.
+      if (!/^(map|inbox|picker|boss\/signed|contacts|board|shop)$/.test(address)) {
+        await shown[who].locator('main').filter({ hasText: 'window.caught=1' }).waitFor();
+      }
+      await quiet(shown[who]);
+    }
+  }
+  const customer = await firm.blank();
+  await customer.goto(`http://${firm.hub.http}${path}`);
+  await customer.getByText(SHORT).waitFor();
+  await quiet(customer);
+  const login = await firm.blank();
+  await login.goto(`http://${firm.hub.http}/`);
+  await login.getByRole('button', { name: SHORT }).click();
+  await login.getByRole('heading', { name: SHORT }).waitFor();
+  await quiet(login);
+});
+
+test('what is no photo is refused in words, and what was typed stays', async () => {
+  const till = await firm.page(shop, { width: 360, height: 740 });
+  const { id: other } = await firm.hub.creel('show', 'M20260601-0001');
+  await till.goto(at(shop, `shop/${other}`));
+  await till.getByLabel('Remark').fill('the box is open');
+  const taps = new Taps();
+  const svg = '<svg xmlns="http://www.w3.org/2000/svg" onload="window.caught=1"><script>window.caught=1</script></svg>';
+  writeFileSync(join(firm.folder, 'huge.jpg'), Buffer.alloc(30 << 20, 7));
+  const files = [
+    { name: 'photo.jpg', mimeType: 'image/jpeg', buffer: Buffer.from('this is a text') },
+    { name: 'photo.svg', mimeType: 'image/svg+xml', buffer: Buffer.from(svg) },
+    { name: 'photo.html', mimeType: 'text/html', buffer: Buffer.from(SCRIPT) },
+    join(firm.folder, 'huge.jpg'),
+  ];
+  for (const file of files) {
+    await taps.photograph(till, file);
+    const refused = till.getByRole('alert').filter({ hasText: 'This photo can’t be read' });
+    await refused.waitFor();
+    assert.equal(await till.getByRole('img', { name: /^Photo/ }).count(), 0);
+    assert.equal(await till.getByLabel('Remark').inputValue(), 'the box is open');
+    // So that the next one has to be refused anew.
+    await refused.evaluate((alert) => (alert.textContent = ''));
+  }
+  // One that can be read goes on as before, however many pixels it has.
+  await taps.photograph(till, { buffer: picture([1, 2, 3], { width: 8_000, height: 6_000 }) });
+  await till.getByRole('img', { name: 'Photo 1' }).waitFor();
+  await till.getByRole('button', { name: 'Received', exact: true }).click();
+  await eventually('the remark', async () => (await shop.creel('show', other)).timeline.at(-1).detail.note === 'the box is open');
+  await quiet(till);
+
+  // Whoever goes round the screen: the node refuses what is too large, and serves nothing that a browser would run.
+  const huge = await firm.hub.post('/photos', Buffer.alloc((20 << 20) + 1));
+  assert.equal(huge.status, 413);
+  assert.match((await huge.json()).error, /at most 20 MiB/);
+  const { hash } = await (await firm.hub.post('/photos', Buffer.from(svg))).json();
+  const signature = Buffer.from(svg).toString('base64');
+  const record = { step: 'follow_up', photos: [hash], signature };
+  assert.equal((await firm.hub.post('/records', { shipments: ['M20260601-0002'], record })).status, 200);
+  const kept = await firm.hub.api(`/photos/${hash}`);
+  assert.equal(kept.headers.get('content-type'), 'application/octet-stream');
+  assert.equal(kept.headers.get('x-content-type-options'), 'nosniff');
+  const { id: signed } = await firm.hub.creel('show', 'M20260601-0002');
+  await page.goto(at(firm.hub, `s/${signed}`));
+  await page.locator('.timeline').getByRole('heading', { name: 'Follow-up' }).waitFor();
+  await quiet();
+});
+
+/** Every POST route that is described, with JSON of every wrong kind. */
+test('wrong JSON is refused in words by every route', async () => {
+  const values = [null, true, 1.5, -1, 'x', [], {}, [[[]]], '\u0000', 'x'.repeat(1 << 20), ['x'], { a: { b: {} } }];
+  const texts = ['null', '[]', '42', '"x"', '{', '{"__proto__":{"a":1}}', '1e999', '['.repeat(100_000), '{"a":'.repeat(100_000), Buffer.from([0xff, 0xfe, 0, 1])];
+  const posts = Object.entries(api.paths).flatMap(([path, methods]) => (methods.post ? [[path, methods.post]] : []));
+  assert.ok(posts.length >= 17, 'all routes are described');
+  for (const [path, { requestBody }] of posts) {
+    const schema = requestBody?.content['application/json']?.schema;
+    // Without a JSON body there is nothing in it to be wrong: photos and packs are bytes.
+    if (!schema) continue;
+    const names = Object.keys(schema.properties);
+    const bodies = ['', ...texts, ...values.map((value) => JSON.stringify(Object.fromEntries(names.map((name) => [name, value]))))];
+    for (const body of bodies) {
+      const headers = { 'idempotency-key': randomUUID(), 'content-type': 'application/json' };
+      const answer = await firm.hub.api(path.replace('/api/v1', ''), { method: 'POST', headers, body });
+      const what = `${path} ${String(body).slice(0, 60)}`;
+      assert.ok(answer.status >= 400 && answer.status < 500, `${what}: ${answer.status}`);
+      assert.ok((await answer.json()).error.length > 10, `${what}: no words`);
+    }
+  }
+  for (const key of [undefined, '', 'x'.repeat(201)]) {
+    const headers = { 'content-type': 'application/json', ...(key !== undefined && { 'idempotency-key': key }) };
+    const body = JSON.stringify({ shipment: 'M20260601-0003', text: 'x' });
+    assert.equal((await firm.hub.api('/messages', { method: 'POST', headers, body })).status, 400);
+  }
+  assert.equal((await firm.hub.post('/unpack', 'no pack')).status, 400);
+  assert.equal((await firm.hub.post('/photos', '')).status, 400);
+});
+
+test('values that no one can mean are refused in words', async () => {
+  const shipments = ['M20260601-0003'];
+  const tries = [
+    ['/records', { shipments, record: { step: '__proto__' } }],
+    ['/records', { shipments, record: { step: 'picked', place: [9e9, 0] } }],
+    ['/records', { shipments, record: { step: 'picked', lines: [{ line: '999', short: 1 }] } }],
+    ['/records', { shipments, record: { step: 'picked', lines: [{ line: '1', short: -5 }] } }],
+    ['/records', { shipments, record: { step: 'picked', note: 'x'.repeat(1 << 20) } }],
+    ['/records', { shipments, record: { step: 'picked', photos: ['../api-token'] } }],
+    ['/records', { shipments, record: { step: 'picked', signature: '%%%' } }],
+    ['/records', { shipments, record: { step: 'signed', receiver: '  ' } }],
+    ['/records', { shipments, record: { step: 'attempt_failed', reason: '\u0000' } }],
+    ['/records', { shipments: [], record: { step: 'picked' } }],
+    ['/plans', { shipments, fields: { window: [2, 1] } }],
+    ['/plans', { shipments, fields: { driver: 'nobody' } }],
+    ['/plans', { shipments, fields: { number: '' } }],
+    ['/plans', { filter: 'limit:-1', fields: { note: 'x' } }],
+    ['/messages', { shipment: shipments[0], text: '' }],
+    ['/measurements', { shipments, measure: { quantity: 't', value: 1e30, unit: 'C' } }],
+    ['/retractions', { edit: '' }],
+    ['/resolutions', { shipment: shipments[0], settle: ['00'], uphold: '00' }],
+    ['/invites', { role: 'dispatcher', name: 'x'.repeat(1_000) }],
+    ['/people', { name: 'a\n', role: 'viewer', pin: '4711' }],
+    ['/people', { name: 'a', role: 'driver', pin: '4711' }],
+    ['/people', { name: 'a', role: 'viewer', pin: '1' }],
+    ['/workflows', { toml: 'x'.repeat(1 << 20) }],
+    ['/workflows', { toml: '[['.repeat(10_000), check: true }],
+    ['/imports', { orders: Array(1_001).fill({ number: 'x' }) }],
+  ];
+  const before = (await firm.hub.creel('history', shipments[0])).length;
+  for (const [path, body] of tries) {
+    const answer = await firm.hub.post(path, body);
+    const what = `${path} ${JSON.stringify(body).slice(0, 80)}`;
+    assert.ok(answer.status >= 400 && answer.status < 500, `${what}: ${answer.status}`);
+    assert.ok((await answer.json()).error.length > 10, what);
+  }
+  assert.equal((await firm.hub.creel('history', shipments[0])).length, before, 'nothing was made of them');
+});
+
+test('nobody reaches what is not theirs', async () => {
+  // A driver's device has only what is that driver's.
+  const [foreign] = await firm.hub.creel('list', '--filter', 'driver:li-wei is:open limit:1');
+  for (const more of ['', '/history', '/why', '/proof', '/automerge', '/verify', '/tracking']) {
+    assert.equal((await driver.api(`/shipments/${foreign.id}${more}`)).status, 404, more);
+  }
+  const record = { step: 'picked_up' };
+  assert.equal((await driver.post('/records', { shipments: [foreign.id], record })).status, 404);
+  assert.equal((await driver.post('/messages', { shipment: foreign.number, text: 'x' })).status, 404);
+  const phone = await firm.page(driver, { width: 360, height: 740 });
+  await phone.goto(at(driver, `s/${foreign.id}`));
+  await phone.getByText(/there is no shipment/).waitFor();
+  await quiet(phone);
+  // Nor does it do what is the hub's, or another's to do.
+  assert.ok([400, 403].includes((await driver.post('/invites', { role: 'admin', name: 'x' })).status));
+  const [own] = await driver.creel('list', '--filter', 'is:open limit:1');
+  assert.ok([400, 403].includes((await driver.post('/plans', { shipments: [own.id], fields: { driver: 'driver:li-wei' } })).status));
+  const [edit] = (await driver.creel('history', own.id)).filter((row) => row.action === 'open');
+  assert.ok([400, 403].includes((await driver.post('/retractions', { edit: edit.edit })).status));
+
+  // A person who only looks at the hub's screens.
+  const viewer = await firm.blank();
+  await viewer.goto(`http://${firm.hub.http}/`);
+  await viewer.getByRole('button', { name: SHORT }).click();
+  await viewer.getByLabel('PIN').fill('4711');
+  await viewer.getByRole('button', { name: 'Log in' }).click();
+  await viewer.getByRole('heading', { name: 'Figures' }).waitFor();
+  await viewer.goto(at(firm.hub, `s/${foreign.id}`));
+  await viewer.getByRole('heading', { name: 'Timeline' }).waitFor();
+  assert.equal(await viewer.getByRole('region', { name: 'Next step' }).count(), 0);
+  assert.equal(await viewer.getByLabel('Write a message').count(), 0);
+  for (const path of Object.keys(api.paths).filter((one) => api.paths[one].post && !/\/(login|logout)$/.test(one))) {
+    const answer = await viewer.request.post(`http://${firm.hub.http}${path}`, { headers: { 'idempotency-key': randomUUID() }, data: {} });
+    assert.equal(answer.status(), 403, path);
+  }
+  await quiet(viewer);
+});
+
+test('odd addresses in the app lead to words', async () => {
+  const odd = [
+    's/<script>window.caught=1</script>', `s/${encodeURIComponent(SCRIPT)}`, 's/..%2f..%2fstatus', 's/%E0%A4%A', 's/%00', `s/${'a'.repeat(20_000)}`,
+    's', '//////', 'constructor', '__proto__', 'toString', `${encodeURIComponent(SCRIPT)}`, 'board?q=<script>window.caught=1</script>',
+    `board?driver=${encodeURIComponent(SCRIPT)}&status=__proto__`, 'boss/open/NaN', 'boss/open/1e999', `boss/shop/${encodeURIComponent(SCRIPT)}`, 'boss/__proto__/x',
+    'boss?days=999', 'inbox/<script>', 'inbox?kind=__proto__', 'picker/<script>', 'picker/note/,,,', 'picker/note/..%2f..%2fstatus', 'shop/<script>',
+    'driver/x/y/z', `s/${id}?do=constructor`, 'javascript:window.caught=1',
+  ];
+  for (const address of odd) {
+    await page.goto(at(firm.hub, address));
+    await page.locator('main h1').first().waitFor({ state: 'attached' });
+    await quiet();
+  }
+  // From there one goes on as from anywhere.
+  await page.goto(at(firm.hub, 'constructor'));
+  await page.getByText('There is nothing here').first().waitFor();
+  await page.getByRole('link', { name: 'To the start page', exact: true }).click();
+  await page.getByRole('heading', { name: 'Open shipments' }).waitFor();
+});
+
+/** A request exactly as it stands here; browsers and fetch would tidy it up. */
+function raw(path, headers = {}, method = 'GET') {
+  const [host, port] = firm.hub.http.split(':');
+  return new Promise((resolve, reject) => {
+    const asked = request({ host, port, path, method, headers: { host: firm.hub.http, ...headers }, setHost: false }, (answer) => {
+      const parts = [];
+      answer.on('data', (part) => parts.push(part));
+      answer.on('end', () => resolve({ status: answer.statusCode, text: Buffer.concat(parts).toString('latin1') }));
+    });
+    asked.on('error', reject);
+    asked.end();
+  });
+}
+const token = () => readFileSync(`${firm.hub.data}/api-token`, 'utf8').trim();
+
+test('no path leads out of what is served', async () => {
+  const paths = [
+    '/..%2f..%2fetc/passwd', '/../../../../etc/passwd', '/%2e%2e/%2e%2e/%2e%2e/etc/passwd', '/assets/%00', '/assets/../../api-token', '/assets/..%2f..%2fapi-token',
+    '/assets/..%5c..%5capi-token', '/assets/', '//etc/passwd', '/./api-token', '/api-token', '/t/..%2f..%2fapi-token', '/t/%00-00', '/index.html%00.js', '/%',
+  ];
+  for (const path of paths) {
+    const { status, text } = await raw(path);
+    assert.ok(status >= 400 && status < 500, `${path}: ${status}`);
+    assert.doesNotMatch(text, /root:/, path);
+    assert.ok(!text.includes(token()), path);
+  }
+  const authorization = `Bearer ${token()}`;
+  for (const path of ['/api/v1/photos/..%2f..%2fapi-token', '/api/v1/shipments/%00', '/api/v1/shipments/..%2f..%2fapi-token/proof', '/api/v1/../../api-token']) {
+    const { status, text } = await raw(path, { authorization });
+    assert.ok(status >= 400 && status < 500, `${path}: ${status}`);
+    assert.ok(!text.includes(token()), path);
+  }
+});
+
+test('another site and another host get nothing, whatever they show', async () => {
+  const authorization = `Bearer ${token()}`;
+  const own = `http://${firm.hub.http}`;
+  assert.equal((await raw('/api/v1/status', { authorization, origin: own })).status, 200);
+  for (const host of ['elsewhere.example', `elsewhere.example:${firm.hub.http.split(':')[1]}`, `${firm.hub.http}.elsewhere.example`, '127.0.0.1:1', '']) {
+    for (const path of ['/', '/api/v1/status', '/t/x-y', '/open?code=x']) assert.equal((await raw(path, { authorization, host })).status, 403, `${host} ${path}`);
+  }
+  for (const origin of ['http://elsewhere.example', 'null', own.replace('http:', 'https:'), 'http://127.0.0.1:1', `${own}.elsewhere.example`, 'file://']) {
+    assert.equal((await raw('/api/v1/status', { authorization, origin })).status, 403, origin);
+    assert.equal((await raw('/api/v1/logout', { authorization, origin }, 'POST')).status, 403, origin);
+  }
+
+  // The same from a real browser that is logged in: a page of another port posts a message in the person's name.
+  const other = createServer((_, answer) => answer.setHeader('content-type', 'text/html').end('<!doctype html><title>elsewhere</title>'));
+  await new Promise((resolve) => other.listen(0, '127.0.0.1', resolve));
+  const elsewhere = await page.context().newPage();
+  await elsewhere.goto(`http://127.0.0.1:${other.address().port}/`);
+  const outcome = await elsewhere.evaluate(async ([url, body]) => {
+    await fetch(url, { method: 'POST', mode: 'no-cors', credentials: 'include', body });
+    return fetch(url.replace('messages', 'shipments'), { credentials: 'include' }).then(() => 'read', () => 'kept away');
+  }, [`${own}/api/v1/messages`, JSON.stringify({ shipment: 'M20260601-0003', text: 'from elsewhere' })]);
+  assert.equal(outcome, 'kept away');
+  const said = await firm.hub.creel('history', 'M20260601-0003');
+  assert.ok(!said.some((row) => row.action === 'say'), 'nobody said anything');
+  await elsewhere.close();
+  other.close();
+});
+
+test('after all that the node lives, and what was recorded before is there', async () => {
+  const now = await records();
+  for (const [shipment, edits] of Object.entries(earlier)) assert.deepEqual(now[shipment].slice(0, edits.length), edits);
+  const { timeline, photos } = await firm.hub.creel('show', 'M20260601-0002');
+  assert.equal(timeline.find((entry) => entry.step === 'signed').detail.receiver, '王芳');
+  const photo = await firm.hub.api(`/photos/${photos[0]}`);
+  assert.ok(Buffer.from(await photo.arrayBuffer()).equals(readFileSync(new URL('../../docs/samples/door.jpg', import.meta.url))));
+  await quiet();
+  // It stays so when the battery is pulled.
+  await firm.hub.kill();
+  await firm.hub.start();
+  assert.deepEqual(await records(), now);
+  const again = await firm.page(firm.hub);
+  await again.getByRole('checkbox', { name: /^Choose M20260601-/ }).first().waitFor();
+  await quiet(again);
+});
