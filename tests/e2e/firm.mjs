@@ -2,7 +2,7 @@
 
 import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +13,8 @@ import { crc32, deflateSync } from 'node:zlib';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const creelBinary = process.env.CREEL ?? join(root, 'target/release/creel');
+/** Screens of another build than the one that is compiled in, such as `node/web/dist` after `npm run build`. */
+const screens = process.env.CREEL_SCREENS;
 const browserBinary = process.env.CREEL_BROWSER ?? 'chromium';
 const web = createRequire(join(root, 'node/web/package.json'));
 const { chromium } = web('playwright-core');
@@ -108,6 +110,12 @@ export class Firm {
     const page = await context.newPage();
     page.setDefaultTimeout(LIMIT);
     page.troubles = [];
+    if (screens) {
+      await page.route(({ pathname }) => pathname === '/' || pathname.startsWith('/assets/'), (route) => {
+        const path = join(screens, new URL(route.request().url()).pathname.replace(/\/$/, '/index.html'));
+        return existsSync(path) ? route.fulfill({ path }) : route.continue();
+      });
+    }
     page.on('pageerror', (error) => page.troubles.push(String(error)));
     page.on('console', (message) => message.type() === 'error' && page.troubles.push(message.text()));
     return page;
@@ -118,6 +126,8 @@ export class Firm {
     const page = await this.blank(look);
     const { url } = await device.creel('open', '--print');
     await page.goto(url);
+    // What a link leads on to is not to be replaced by others' screens; what is loaded by itself is.
+    if (screens) await page.reload();
     await page.locator('main h1').first().waitFor({ state: 'attached' });
     return page;
   }

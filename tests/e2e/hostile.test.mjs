@@ -305,6 +305,47 @@ test('values that no one can mean are refused in words', async () => {
   assert.equal((await firm.hub.creel('history', shipments[0])).length, before, 'nothing was made of them');
 });
 
+/** Opens a shipment wherever it is shown; each screen has to tell about it, without an error. */
+async function looksFine(number) {
+  const { id: odd } = await firm.hub.creel('show', number);
+  const fresh = await firm.page(firm.hub);
+  for (const address of [`s/${odd}`, `picker/${odd}`, `picker/note/${odd}`, `shop/${odd}`, `inbox/${odd}`]) {
+    await fresh.goto(at(firm.hub, address));
+    await fresh.locator('main').getByText(number).first().waitFor();
+    if (address.startsWith('s/')) await fresh.getByRole('heading', { name: 'Opened' }).waitFor();
+    await quiet(fresh);
+  }
+  await fresh.context().close();
+}
+
+test('what no one can mean, but a device can say, breaks no screen', async () => {
+  const shipments = ['M20260601-0009'];
+  const { hash } = await (await firm.hub.post('/photos', picture([5, 5, 5]))).json();
+  const says = [
+    ['/plans', { shipments, fields: { window: [-1e18, 1e18], amount_due: -1e15, stop: 4_294_967_295, run: 'x\ny', handling: '\u202e\u2066' } }],
+    ['/records', { shipments, record: { step: 'picked', photos: [hash, hash], collected: 1e15 } }],
+  ];
+  for (const [path, body] of says) assert.equal((await firm.hub.post(path, body)).status, 200);
+  await looksFine(shipments[0]);
+});
+
+/** Marks of lines are kept in plain objects, in which these names are taken: picker/Pick, shop/Receive, shipment/Lines. */
+test('a line may be called anything', { todo: 'a line called “constructor” or “__proto__” breaks the forms that count lines' }, async () => {
+  const lines = ['constructor', '__proto__'].map((line) => ({ line, name: line, quantity: 1_000 }));
+  const answer = await firm.hub.post('/imports', { orders: [{ number: 'ODD-LINES', fields: { consignee: 'x' }, lines }] });
+  assert.equal((await answer.json()).taken, 1);
+  await looksFine('ODD-LINES');
+});
+
+/** protocol/src/core/sheet.rs subtracts without looking whether it can. */
+test('counts that cannot be make no goods', { todo: 'ordered − short − damaged overflows, and the sheet tells of more than was ordered' }, async () => {
+  const lines = [{ line: '1', short: 1e18, damaged: 9e18 }];
+  const answer = await firm.hub.post('/records', { shipments: ['M20260601-0010'], record: { step: 'signed', receiver: 'x', lines } });
+  const sheet = await (await firm.hub.api(`/sheet?from=0&to=${Date.now() + 86_400_000}`)).json();
+  const row = sheet.find(({ number, line }) => number === 'M20260601-0010' && line === '1');
+  assert.ok(answer.status === 400 || row.delivered <= row.ordered, `${row?.delivered} of ${row?.ordered} were delivered`);
+});
+
 test('nobody reaches what is not theirs', async () => {
   // A driver's device has only what is that driver's.
   const [foreign] = await firm.hub.creel('list', '--filter', 'driver:li-wei is:open limit:1');
@@ -348,7 +389,7 @@ test('odd addresses in the app lead to words', async () => {
     's/<script>window.caught=1</script>', `s/${encodeURIComponent(SCRIPT)}`, 's/..%2f..%2fstatus', 's/%E0%A4%A', 's/%00', `s/${'a'.repeat(20_000)}`,
     's', '//////', 'constructor', '__proto__', 'toString', `${encodeURIComponent(SCRIPT)}`, 'board?q=<script>window.caught=1</script>',
     `board?driver=${encodeURIComponent(SCRIPT)}&status=__proto__`, 'boss/open/NaN', 'boss/open/1e999', `boss/shop/${encodeURIComponent(SCRIPT)}`, 'boss/__proto__/x',
-    'boss?days=999', 'inbox/<script>', 'inbox?kind=__proto__', 'picker/<script>', 'picker/note/,,,', 'picker/note/..%2f..%2fstatus', 'shop/<script>',
+    'boss?days=999', 'inbox/<script>', 'inbox?kind=__proto__', 'picker/<script>', 'picker/note/,,,', `picker/note/${id},${id}`, 'picker/note/..%2f..%2fstatus', 'shop/<script>',
     'driver/x/y/z', `s/${id}?do=constructor`, 'javascript:window.caught=1',
   ];
   for (const address of odd) {
