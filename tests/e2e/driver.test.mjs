@@ -135,22 +135,3 @@ test('a script in a name is shown, not run', async () => {
   assert.equal(await page.evaluate(() => window.caught), undefined);
   assert.deepEqual(page.troubles, []);
 });
-
-/** Two who contradict each other are both shown, and a dispatcher settles it. */
-test('a contradiction is settled', async () => {
-  const rows = await firm.hub.creel('list', '--filter', 'driver:zhang-min is:open limit:1');
-  const [{ number, id }] = rows;
-  await firm.hub.kill();
-  await driver.creel('record', number, 'signed', '--receiver', 'Chen Jie', '--photo', 'docs/samples/door.jpg');
-  await driver.kill();
-  await firm.hub.start();
-  await firm.hub.creel('record', number, 'cancelled', '--reason', 'the shop closed');
-  await driver.start();
-  const page = await firm.page(firm.hub);
-  await page.goto(`http://${firm.hub.http}/#/s/${id}`);
-  const sides = page.locator('.exception .side');
-  await sides.nth(1).waitFor();
-  await sides.filter({ hasText: 'Signed' }).getByRole('button', { name: 'This one stands' }).click();
-  await page.locator('.exception').waitFor({ state: 'detached' });
-  await eventually('it to be settled', async () => (await firm.hub.creel('show', number)).status === 'signed');
-});

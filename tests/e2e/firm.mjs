@@ -72,16 +72,16 @@ export class Device {
   }
 }
 
-/** A hub with the sample day's orders, and the browser. */
+/** A hub with the sample day's orders if they are wanted, and the browser. */
 export class Firm {
-  static async found() {
+  static async found({ sample = true } = {}) {
     const firm = new Firm();
     firm.folder = mkdtempSync(join(tmpdir(), 'creel-e2e-'));
     firm.devices = [];
     firm.hub = firm.device('hub');
     await firm.hub.creel('init', '--org', '试验渔具 Test Tackle');
     await firm.hub.start();
-    await firm.hub.creel('import', 'docs/samples/made-up-day.csv', '--map', 'docs/mappings/tackle.toml');
+    if (sample) await firm.hub.creel('import', 'docs/samples/made-up-day.csv', '--map', 'docs/mappings/tackle.toml');
     const quiet = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
     const executablePath = browserBinary.includes('/') ? browserBinary : (await run('which', [browserBinary])).stdout.trim();
     firm.browser = await chromium.launch({ executablePath, args: quiet });
