@@ -1,5 +1,6 @@
 // A firm of real `creel` processes and a real browser for one test, in a folder that goes with it.
 
+import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -132,6 +133,12 @@ export class Firm {
     return page;
   }
 
+  /** Every shipment's edits, as the hub tells them. */
+  async records() {
+    const rows = await this.hub.creel('list');
+    return Object.fromEntries(await Promise.all(rows.map(async (row) => [row.id, await this.hub.creel('history', row.id)])));
+  }
+
   async close() {
     await this.browser?.close();
     await Promise.all(this.devices.map((device) => device.kill()));
@@ -148,6 +155,13 @@ export async function eventually(what, look) {
     if (Date.now() > until) throw new Error(`waited in vain for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+/** Nothing was run, and nothing was tried: the policy would have told of a script that it held back. That something was refused is told as well. */
+export async function quiet(page) {
+  assert.equal(await page.evaluate(() => window.caught), undefined);
+  const refused = /Failed to load resource: .* status of (400|401|403|404|413) /;
+  assert.deepEqual(page.troubles.filter((trouble) => !refused.test(trouble)), []);
 }
 
 /** Counts what a person presses. Typing and drawing are not taps. */
