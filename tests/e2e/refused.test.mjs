@@ -6,12 +6,14 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { after, before, test } from 'node:test';
-import { Firm, eventually, quiet } from './firm.mjs';
+import { Firm, eventually, picture, quiet } from './firm.mjs';
 
 const api = JSON.parse(readFileSync(new URL('../../node/src/http/openapi.json', import.meta.url), 'utf8'));
 
 let firm;
 let driver;
+/** What a driver's node answers about a photo that is not the driver's: it asks the hub, and waits for a while. */
+let foreignPhoto;
 /** What was there before anything came that is to be refused. */
 let earlier;
 before(async () => {
@@ -19,6 +21,10 @@ before(async () => {
   driver = await firm.admit('driver', 'driver:zhang-min', 'zhang-min');
   assert.equal((await firm.hub.post('/people', { name: 'Sun Yu', role: 'viewer', pin: '4711' })).status, 200);
   await eventually('the driver\'s own orders', async () => (await driver.creel('list')).length > 2);
+  const { hash } = await (await firm.hub.post('/photos', picture([7, 7, 7]))).json();
+  const [{ id }] = await firm.hub.creel('list', '--filter', 'driver:li-wei is:open limit:1');
+  await firm.hub.post('/records', { shipments: [id], record: { step: 'picked', photos: [hash] } });
+  foreignPhoto = driver.api(`/photos/${hash}`);
   earlier = await firm.records();
 });
 after(() => firm?.close());
@@ -99,6 +105,7 @@ test('nobody reaches what is not theirs', async () => {
   for (const more of ['', '/history', '/why', '/proof', '/automerge', '/verify', '/tracking']) {
     assert.equal((await driver.api(`/shipments/${foreign.id}${more}`)).status, 404, more);
   }
+  assert.equal((await foreignPhoto).status, 404, 'not even by its hash');
   const record = { step: 'picked_up' };
   assert.equal((await driver.post('/records', { shipments: [foreign.id], record })).status, 404);
   assert.equal((await driver.post('/messages', { shipment: foreign.number, text: 'x' })).status, 404);
