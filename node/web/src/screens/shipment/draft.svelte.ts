@@ -90,7 +90,8 @@ export function placeOf(text: string): [number, number] | null {
 export function recordOf(step: Step, draft: Draft, lines: Line[], asksReceiver: boolean): StepRecord {
   const text = (value: string) => value.trim();
   const place = placeOf(draft.place);
-  const photos = draft.pictures.flatMap(({ hash }) => (hash ? [hash] : []));
+  // The same picture taken twice is one photo.
+  const photos = [...new Set(draft.pictures.flatMap(({ hash }) => (hash ? [hash] : [])))];
   const counts = lines.flatMap((line) => countOf(line, draft) ?? []);
   const told = step.needs.includes('lines') ? counts : counts.filter((count) => count.short || count.damaged);
   const collected = thousandths(draft.collected);

@@ -1,0 +1,57 @@
+// The dispatcher's two jobs: orders get a driver, and what contradicts itself is settled. Both begin on the board, the first screen.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Firm, Taps, eventually } from './firm.mjs';
+
+let firm;
+let driver;
+let page;
+before(async () => {
+  firm = await Firm.found();
+  driver = await firm.admit('driver', 'driver:zhang-min', 'zhang-min');
+  page = await firm.page(firm.hub);
+});
+after(() => firm?.close());
+
+test('orders that have no driver get one, who sees them at once', async () => {
+  const numbers = ['M20260601-0005', 'M20260601-0006', 'M20260601-0007'];
+  await firm.hub.creel('plan', ...numbers, 'driver=');
+  const phone = await firm.page(driver, { width: 360, height: 740 });
+  const stops = phone.locator('li .number');
+  await stops.first().waitFor();
+  for (const number of numbers) assert.equal(await stops.filter({ hasText: number }).count(), 0, 'not there before');
+  const taps = new Taps();
+  await taps.on(page.getByRole('group', { name: /^At a glance/ }).getByRole('button', { name: /No driver/ }));
+  await taps.on(page.getByRole('button', { name: 'Choose all 3' }));
+  await taps.on(page.getByRole('button', { name: 'Assign' }));
+  const sheet = page.locator('dialog[open]');
+  await taps.choose(sheet.getByLabel('Driver'), 'driver:zhang-min');
+  await taps.on(sheet.getByRole('button', { name: 'Change 3 shipments' }));
+  for (const number of numbers) await stops.filter({ hasText: number }).waitFor();
+  assert.ok(taps.count <= 6, `${taps.count} taps for three orders`);
+  assert.deepEqual([...page.troubles, ...phone.troubles], []);
+});
+
+/** Two who contradict each other are both shown, and a dispatcher settles it. */
+test('a contradiction is settled', async () => {
+  const [{ number }] = await firm.hub.creel('list', '--filter', 'driver:zhang-min is:open limit:1');
+  await eventually('it at the driver\'s', () => driver.creel('show', number));
+  await firm.hub.kill();
+  await driver.creel('record', number, 'signed', '--receiver', 'Chen Jie', '--photo', 'docs/samples/door.jpg');
+  await driver.kill();
+  await firm.hub.start();
+  await firm.hub.creel('record', number, 'cancelled', '--reason', 'the shop closed');
+  await driver.start();
+  const taps = new Taps();
+  await page.goto(`http://${firm.hub.http}/#/board`);
+  await taps.on(page.getByRole('link', { name: /^Inbox/ }));
+  // What contradicts itself stands above all that is overdue.
+  await taps.on(page.getByRole('link', { name: new RegExp(`^Records contradict each other.*${number}`) }));
+  const sides = page.locator('.exception .side');
+  await sides.nth(1).waitFor();
+  await taps.on(sides.filter({ hasText: 'Signed' }).getByRole('button', { name: 'This one stands' }));
+  await page.locator('.exception').waitFor({ state: 'detached' });
+  await eventually('it to be settled', async () => (await firm.hub.creel('show', number)).status === 'signed');
+  assert.equal(taps.count, 3, 'the inbox, the shipment, the side that stands');
+});
