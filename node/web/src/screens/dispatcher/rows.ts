@@ -2,6 +2,7 @@
 
 import type { Kind, Row, Step } from '../../creel';
 import { windowOf } from '../../i18n/format';
+import { partyName } from '../../parties.svelte';
 
 interface Facts {
   text: string;
@@ -16,7 +17,7 @@ function factsOf(row: Row): Facts {
   let facts = known.get(row);
   if (!facts) {
     const window = windowOf(row.window);
-    const text = `${row.number} ${row.consignee} ${row.address} ${row.run} ${row.driver}`.toLowerCase();
+    const text = `${row.number} ${row.consignee} ${row.address} ${row.run} ${row.driver} ${partyName(row.driver)}`.toLowerCase();
     facts = { text, from: window?.from ?? Infinity, to: window?.to ?? Infinity };
     known.set(row, facts);
   }
