@@ -2,7 +2,8 @@ import type zh from './news.zh';
 
 const en: { [key in keyof typeof zh]: string } = {
   'news.count': '{n} new',
-  'news.n': '{n} new',
+  'news.title': 'News',
+  'news.more': '{n} more with news',
   'news.messages': '{n} new {n:message|messages}',
   'news.many': '{n} shipments have news',
   'news.between': ' · ',

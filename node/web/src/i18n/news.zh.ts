@@ -1,6 +1,7 @@
 const zh = {
   'news.count': '{n} 条新消息',
-  'news.n': '{n} 新',
+  'news.title': '新消息',
+  'news.more': '还有 {n} 单有新消息',
   'news.messages': '{n} 条新留言',
   'news.many': '{n} 个货单有新消息',
   'news.between': ' · ',
