@@ -3,7 +3,8 @@
 import type { Component } from 'svelte';
 import type { Role } from './creel';
 import type { Key } from './i18n/index.svelte';
-import { live } from './live.svelte';
+import { news } from './news/news.svelte';
+import { isToPick } from './screens/picker/steps';
 import type { IconName } from './ui/icons';
 
 /** What every area's index.svelte gets: the address behind its own first part, `#/board/x` being `['board', 'x']` for the dispatcher. */
@@ -34,31 +35,34 @@ export interface Place {
   at: string;
   text: Key;
   icon: IconName;
-  /** How many things wait there; read while drawing, so it follows changes. */
+  /** How much is new there; read while drawing, so it follows changes. */
   count?: () => number;
 }
 
-const exceptions = () => live.rows.open.reduce((sum, row) => sum + (row.exceptions > 0 ? 1 : 0), 0);
+const all = () => news.count;
+const toPick = () => news.countOf(isToPick);
+const others = () => news.countOf((row) => !isToPick(row));
 
 const board: Place = { at: 'board', text: 'nav.board', icon: 'board' };
-const inbox: Place = { at: 'inbox', text: 'nav.inbox', icon: 'inbox', count: exceptions };
+const inbox: Place = { at: 'inbox', text: 'nav.inbox', icon: 'inbox', count: all };
 const map: Place = { at: 'map', text: 'nav.map', icon: 'map' };
 const contacts: Place = { at: 'contacts', text: 'nav.contacts', icon: 'contacts' };
+const boardWithNews: Place = { ...board, count: all };
 const figures: Place = { at: 'boss', text: 'nav.boss', icon: 'chart' };
 const settings: Place = { at: 'admin', text: 'nav.admin', icon: 'settings' };
 const picking: Place = { at: 'picker', text: 'nav.picker', icon: 'box' };
-const stops: Place = { at: 'driver', text: 'nav.driver', icon: 'truck' };
-const arrivals: Place = { at: 'shop', text: 'nav.shop', icon: 'shop' };
+const stops: Place = { at: 'driver', text: 'nav.driver', icon: 'truck', count: all };
+const arrivals: Place = { at: 'shop', text: 'nav.shop', icon: 'shop', count: all };
 const scan: Place = { at: 'scan', text: 'nav.scan', icon: 'scan' };
 
 /** The first is the role's home. A phone shows four of them and the rest behind “more”. */
 export const places: { [role in Role]: Place[] } = {
   admin: [board, inbox, map, scan, contacts, picking, figures, settings],
   dispatcher: [board, inbox, map, scan, contacts, picking, figures],
-  picker: [picking, scan, board],
+  picker: [{ ...picking, count: toPick }, scan, { ...board, count: others }],
   driver: [stops, scan],
   shop: [arrivals, scan],
-  viewer: [figures, board, map],
+  viewer: [figures, boardWithNews, map],
 };
 
 export function placesOf(role: Role | null | undefined): Place[] {

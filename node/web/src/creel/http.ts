@@ -55,15 +55,9 @@ export class HttpCreel implements Creel {
     return this.#post(path, tap, JSON.stringify(body), 'application/json');
   }
 
-  session = async (): Promise<Its.Session> => this.#get<Its.Session>('/session').catch(this.#beforeSessions);
+  session = () => this.#get<Its.Session>('/session');
 
-  /** A node of an older build knows no sessions: in development its status tells as much. */
-  #beforeSessions = async (error: unknown): Promise<Its.Session> => {
-    if (!import.meta.env.DEV || !(error instanceof CreelError) || error.status !== 404) throw error;
-    const { role, party, name, organisation, hub } = await this.status();
-    return { person: null, role, party, device_name: name, organisation, hub, people: false, login_needed: false };
-  };
-
+  /** Null where a name has to be typed: at another device, names are not told to strangers. */
   peopleNames = async (): Promise<Its.Person[] | null> => {
     try {
       return await this.#get<Its.Person[]>('/people-names');
@@ -72,28 +66,14 @@ export class HttpCreel implements Creel {
       throw error;
     }
   };
+
   login = async (name: string, pin: string) => void (await this.#act('/login', newTap(), { name, pin }));
   logout = async () => void (await this.#act('/logout', newTap(), {}));
 
   status = () => this.#get<Its.NodeStatus>('/status');
 
-  workflows = async (): Promise<Its.Workflow[]> => {
-    try {
-      return await this.#get<Its.Workflow[]>('/workflows');
-    } catch (error) {
-      if (import.meta.env.DEV && error instanceof CreelError && error.status === 404) return [];
-      throw error;
-    }
-  };
-
-  shipments = (filter: string) =>
-    this.#get<Its.Row[]>(`/shipments?filter=${part(filter)}`).catch(async (error: unknown) => {
-      // A node of an older build does not know these terms: in development all its shipments do as well.
-      const tooNew = import.meta.env.DEV && error instanceof CreelError && error.message.includes('is no filter');
-      if (!tooNew) throw error;
-      const ids = /\bid:(\S+)/.exec(filter)?.[1]?.split(',');
-      return (await this.#get<Its.Row[]>('/shipments')).filter((row) => !ids || ids.includes(row.id));
-    });
+  workflows = () => this.#get<Its.Workflow[]>('/workflows');
+  shipments = (filter: string) => this.#get<Its.Row[]>(`/shipments?filter=${part(filter)}`);
   shipment = (ref: string) => this.#get<Its.Shown>(`/shipments/${part(ref)}`);
   history = (ref: string) => this.#get<Its.HistoryRow[]>(`/shipments/${part(ref)}/history`);
   why = (ref: string) => this.#get<Its.Label[]>(`/shipments/${part(ref)}/why`);

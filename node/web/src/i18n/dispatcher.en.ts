@@ -54,6 +54,8 @@ const en: { [key in keyof typeof zh]: string } = {
   'dispatcher.kind_damaged': 'Damaged',
   'dispatcher.kind_short': 'Short',
   'dispatcher.kind_not_counted': 'A record is not counted',
+  'dispatcher.kind_message': 'New messages',
+  'dispatcher.unread_n': 'New messages',
   'dispatcher.pick_one': 'Choose one from the list',
   'dispatcher.back': 'Back to the list',
   'dispatcher.next': 'Next one',

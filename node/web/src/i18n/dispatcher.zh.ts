@@ -52,6 +52,8 @@ const zh = {
   'dispatcher.kind_damaged': '有破损',
   'dispatcher.kind_short': '有短少',
   'dispatcher.kind_not_counted': '有记录未被采纳',
+  'dispatcher.kind_message': '新留言',
+  'dispatcher.unread_n': '新留言',
   'dispatcher.pick_one': '从列表中选一项来处理',
   'dispatcher.back': '返回列表',
   'dispatcher.next': '下一项',

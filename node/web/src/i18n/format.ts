@@ -89,6 +89,3 @@ export function money(minor: number | null | undefined): string {
   if (minor === null || minor === undefined) return '';
   return new Intl.NumberFormat(language.tag, { minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(minor / 100);
 }
-
-/** `driver:li-wei` as people say it: li-wei. */
-export const partyName = (party: string | null | undefined) => (party ?? '').replace(/^[a-z]+:/, '');

@@ -11,6 +11,8 @@ import dispatcherEn from './dispatcher.en';
 import dispatcherZh from './dispatcher.zh';
 import driverEn from './driver.en';
 import driverZh from './driver.zh';
+import newsEn from './news.en';
+import newsZh from './news.zh';
 import pickerEn from './picker.en';
 import pickerZh from './picker.zh';
 import shipmentEn from './shipment.en';
@@ -18,10 +20,10 @@ import shipmentZh from './shipment.zh';
 import shopEn from './shop.en';
 import shopZh from './shop.zh';
 
-const zh = { ...commonZh, ...driverZh, ...pickerZh, ...shopZh, ...dispatcherZh, ...bossZh, ...adminZh, ...shipmentZh };
+const zh = { ...commonZh, ...driverZh, ...pickerZh, ...shopZh, ...dispatcherZh, ...bossZh, ...adminZh, ...shipmentZh, ...newsZh };
 export type Key = keyof typeof zh;
 const en: { [key in Key]: string } = {
-  ...commonEn, ...driverEn, ...pickerEn, ...shopEn, ...dispatcherEn, ...bossEn, ...adminEn, ...shipmentEn,
+  ...commonEn, ...driverEn, ...pickerEn, ...shopEn, ...dispatcherEn, ...bossEn, ...adminEn, ...shipmentEn, ...newsEn,
 };
 const words = { zh, en };
 

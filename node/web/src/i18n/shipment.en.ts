@@ -33,6 +33,7 @@ const en: { [key in keyof typeof zh]: string } = {
   'shipment.lines_left': '{n} {n:line|lines} not checked yet',
   'shipment.lines_done': 'All lines checked',
   'shipment.tick_all': 'Tick all',
+  'shipment.picked': 'ordered {ordered}, picked {picked}',
   'shipment.signature': 'Signature',
   'shipment.sign_here': 'Sign here',
   'shipment.signed_here': 'Signed',

@@ -31,6 +31,7 @@ const zh = {
   'shipment.lines_left': '还有 {n} 行未核对',
   'shipment.lines_done': '全部核对完毕',
   'shipment.tick_all': '全部核对',
+  'shipment.picked': '订购 {ordered}，已拣 {picked}',
   'shipment.signature': '签名',
   'shipment.sign_here': '请在此签名',
   'shipment.signed_here': '已签名',

@@ -4,10 +4,13 @@ import { windowOf } from '../../i18n/format';
 
 export const DAY = 86_400_000;
 
-/** From opening to the signing; `since` is the claimed time of the step that decides, so a wrong clock can make it negative. */
-export function turnover(row: Row): number | null {
-  const ms = Date.parse(row.since) - Date.parse(row.opened);
-  return row.outcome === 'signed' && Number.isFinite(ms) && ms >= 0 ? ms : null;
+/** When it was signed for, in milliseconds since the Unix epoch; null where it was not, or where that is not known here. */
+export type SignedAt = (row: Row) => number | null;
+
+/** From opening to the signing. Both are claimed times, so a wrong clock can make it negative. */
+export function turnover(row: Row, signedAt: SignedAt): number | null {
+  const ms = (signedAt(row) ?? NaN) - Date.parse(row.opened);
+  return row.outcome === 'signed' && ms >= 0 ? ms : null;
 }
 
 export function median(numbers: number[]): number | null {
@@ -17,13 +20,13 @@ export function median(numbers: number[]): number | null {
   return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** Null where nothing can be said yet: no window, or still open before the window's end. */
-export function onTime(row: Row, now: number): boolean | null {
+/** Null where nothing can be said yet: no window, still open before the window's end, or nobody knows here when it was signed for. */
+export function onTime(row: Row, now: number, signedAt: SignedAt): boolean | null {
   const window = windowOf(row.window);
   if (!window || row.outcome === 'cancelled') return null;
   if (row.outcome === 'signed') {
-    const signed = Date.parse(row.since);
-    return Number.isNaN(signed) ? null : signed <= window.to;
+    const signed = signedAt(row);
+    return signed === null ? null : signed <= window.to;
   }
   return row.outcome === 'returned' || now > window.to ? false : null;
 }
@@ -44,9 +47,55 @@ export function grouped(rows: Row[], by: (row: Row) => string): Group[] {
   return [...groups.values()].sort((a, b) => b.rows.length - a.rows.length || a.name.localeCompare(b.name));
 }
 
+/** When it came to its end; where it is not known when it was signed for, its last step is what is known. */
+const endedAt = (row: Row, signedAt: SignedAt) => (row.outcome === '' ? Infinity : (signedAt(row) ?? Date.parse(row.since)));
+
 /** Shipments that were open at a moment. */
-export const openAt = (rows: Row[], at: number) =>
-  rows.filter((row) => Date.parse(row.opened) <= at && (row.outcome === '' || Date.parse(row.since) > at));
+export const openAt = (rows: Row[], at: number, signedAt: SignedAt) =>
+  rows.filter((row) => Date.parse(row.opened) <= at && endedAt(row, signedAt) > at);
+
+/** Shipments that were delivered on the day that ends then. */
+export const deliveredOn = (rows: Row[], end: number, signedAt: SignedAt) => {
+  const start = new Date(end).setHours(0, 0, 0, 0);
+  return rows.filter((row) => row.outcome === 'signed' && endedAt(row, signedAt) >= start && endedAt(row, signedAt) <= end);
+};
+
+export interface DayFigures {
+  /** Its last moment, or now. */
+  end: number;
+  open: number;
+  delivered: number;
+}
+
+/** How many were open at the end of each day, and delivered on it. Each row is looked at once, however many days there are. */
+export function perDay(rows: Row[], ends: number[], signedAt: SignedAt): DayFigures[] {
+  const days = ends.map((end) => ({ end, open: 0, delivered: 0 }));
+  const start = new Date(ends[0] ?? 0).setHours(0, 0, 0, 0);
+  /** The first day that ends at or after a moment. */
+  const dayOf = (moment: number) => {
+    let [low, high] = [0, ends.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (ends[middle]! < moment) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
+  const opened = new Array<number>(ends.length + 1).fill(0);
+  for (const row of rows) {
+    const [from, to] = [Date.parse(row.opened), endedAt(row, signedAt)];
+    if (Number.isNaN(from) || Number.isNaN(to)) continue;
+    const [first, last] = [dayOf(from), dayOf(to)];
+    if (last > first) {
+      opened[first]! += 1;
+      opened[last]! -= 1;
+    }
+    if (row.outcome === 'signed' && to >= start && days[last]) days[last].delivered += 1;
+  }
+  let open = 0;
+  for (const [at, day] of days.entries()) day.open = open += opened[at]!;
+  return days;
+}
 
 /** The last moment of each day of the period, or now. */
 export function daysOf(from: number, now: number): number[] {

@@ -2,6 +2,7 @@
 
 import type { Kind, Row, Step } from '../../creel';
 import { windowOf } from '../../i18n/format';
+import { partyName } from '../../parties.svelte';
 
 interface Facts {
   text: string;
@@ -16,7 +17,7 @@ function factsOf(row: Row): Facts {
   let facts = known.get(row);
   if (!facts) {
     const window = windowOf(row.window);
-    const text = `${row.number} ${row.consignee} ${row.address} ${row.run} ${row.driver}`.toLowerCase();
+    const text = `${row.number} ${row.consignee} ${row.address} ${row.run} ${row.driver} ${partyName(row.driver)}`.toLowerCase();
     facts = { text, from: window?.from ?? Infinity, to: window?.to ?? Infinity };
     known.set(row, facts);
   }
@@ -109,18 +110,19 @@ export function stagesOf(steps: Step[], rows: Row[]) {
   return [...stages.values()].sort((a, b) => a.rank - b.rank);
 }
 
-export type Matter = Kind | 'overdue';
+/** `message` is no matter of the shipment's but of who has not seen it yet: it is found by `news`. */
+export type Matter = Kind | 'overdue' | 'message';
 
 /** In the order in which they should be looked at. */
 export const MATTERS: Matter[] = [
   'contradiction', 'resolution_disputed', 'resolution_on_retracted', 'retracted_after_use', 'number_twice', 'overdue', 'damaged', 'short',
-  'not_counted',
+  'not_counted', 'message',
 ];
 
 export function mattersOf(row: Row, now: number): Matter[] {
   const late = isLate(row, now);
   if (row.kinds.length === 0) return late ? ['overdue'] : [];
-  return MATTERS.filter((matter) => (matter === 'overdue' ? late : row.kinds.includes(matter)));
+  return MATTERS.filter((matter) => (matter === 'overdue' ? late : row.kinds.includes(matter as Kind)));
 }
 
 /** A `datetime-local` field's text, in this device's time zone. */

@@ -9,8 +9,10 @@ export interface Picking {
   finish?: Step;
 }
 
-export function pickingOf(workflow: string): Picking {
-  const steps = stepsOf(workflow)
+export const pickingOf = (workflow: string): Picking => pickingIn(stepsOf(workflow));
+
+export function pickingIn(all: Step[]): Picking {
+  const steps = all
     .filter((step) => step.rank > 0 && !step.outcome && step.by.includes('picker'))
     .sort((a, b) => a.rank - b.rank);
   // Where a picker may also load the truck, picking ends earlier: the presets call that end `picked`; else it is the second step.

@@ -1,7 +1,8 @@
 // What was typed, drawn and photographed for a step that is not recorded yet. It outlives its sheet: a press beside it must lose nothing.
 
-import { newTap, type Line, type LineCount, type Step, type StepRecord, type Tap } from '../../creel';
+import { newTap, type LineCount, type Step, type StepRecord, type Tap } from '../../creel';
 import { thousandths } from '../../i18n/format';
+import type { Expected } from './expected';
 import type { Point } from './signature';
 
 export interface Picture {
@@ -65,14 +66,15 @@ export const forget = (shipment: string, step: string) => drafts.delete(named(sh
 const typed = (text: string) => (text.trim() === '' ? 0 : thousandths(text));
 
 /** What became of a line; null where what was typed can't be. */
-export function countOf({ line, quantity: ordered }: Line, draft: Draft): LineCount | null {
+export function countOf({ line, quantity: expected, unpicked }: Expected, draft: Draft): LineCount | null {
   const { short, damaged } = draft.amiss[line] ?? { short: '', damaged: '' };
   const [less, broken] = [typed(short), typed(damaged)];
-  if (less === null || broken === null || less + broken > (ordered ?? Number.POSITIVE_INFINITY)) return null;
+  if (less === null || broken === null || less + broken > (expected ?? Number.POSITIVE_INFINITY)) return null;
   return {
     line,
-    ...(ordered !== undefined && { received: ordered - less - broken }),
-    ...(less > 0 && { short: less }),
+    ...(expected !== undefined && { received: expected - less - broken }),
+    // Short is told against the order.
+    ...(less > 0 && { short: less + unpicked }),
     ...(broken > 0 && { damaged: broken }),
   };
 }
@@ -87,7 +89,7 @@ export function placeOf(text: string): [number, number] | null {
 }
 
 /** The record that a draft is. */
-export function recordOf(step: Step, draft: Draft, lines: Line[], asksReceiver: boolean): StepRecord {
+export function recordOf(step: Step, draft: Draft, lines: Expected[], asksReceiver: boolean): StepRecord {
   const text = (value: string) => value.trim();
   const place = placeOf(draft.place);
   // The same picture taken twice is one photo.

@@ -9,6 +9,9 @@ export const nameOf = (entry: TimelineEntry) => label(entry.label) || t(`shipmen
 /** The person where one is known, and else the device. */
 export const whoOf = (entry: { by: string | null; author: string }) => entry.by ?? entry.author;
 
+/** As the node counts them in a row. */
+export const messagesOf = (view: Shown) => view.timeline.filter((entry) => entry.action === 'say' && entry.counted).length;
+
 export const stepName = (workflow: string, key: string) => label(stepOf(workflow, key)?.label) || key;
 
 /** A field of the plan in words. */

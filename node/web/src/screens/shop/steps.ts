@@ -35,15 +35,24 @@ export interface Stage {
   state: 'done' | 'now' | 'to_come';
 }
 
+/** From where on the goods are on the way. Where picking and driving off are one step, it is that one. */
+export function wayStep(workflow: string): Step | undefined {
+  return leavesStep(workflow) ?? pickingOf(workflow).finish;
+}
+
+function leavesStep(workflow: string): Step | undefined {
+  const end = pickingOf(workflow).finish?.rank ?? 0;
+  return stepsOf(workflow)
+    .filter((step) => step.rank > end && !step.outcome && step.by.includes('driver'))
+    .sort((a, b) => a.rank - b.rank)[0];
+}
+
 export function stagesOf(workflow: string, rank: number, outcome: string): Stage[] {
   const { finish } = pickingOf(workflow);
-  // Where picking and driving off are one step, it says that the goods are on the way.
-  const leaves = stepsOf(workflow)
-    .filter((step) => step.rank > (finish?.rank ?? 0) && !step.outcome && step.by.includes('driver'))
-    .sort((a, b) => a.rank - b.rank)[0];
+  const leaves = leavesStep(workflow);
   const stages: { text: Key; reached: boolean }[] = [{ text: 'shop.stage_ordered', reached: true }];
   if (finish && leaves) stages.push({ text: 'shop.stage_packed', reached: rank >= finish.rank });
-  const way = leaves ?? finish;
+  const way = wayStep(workflow);
   if (way) stages.push({ text: 'shop.stage_way', reached: rank >= way.rank });
   stages.push({ text: 'shop.stage_here', reached: outcome === 'signed' });
   const last = stages.map((stage) => stage.reached).lastIndexOf(true);
