@@ -68,6 +68,7 @@ test('a person logs in with a PIN, what they record names them, and whoever is r
   assert.deepEqual([last.step, last.by], ['picking_started', 'Zhou Lin']);
 
   await form.getByRole('button', { name: 'Remove Zhou Lin' }).click();
+  await admin.getByRole('dialog', { name: 'Remove Zhou Lin?' }).getByRole('button', { name: 'Remove Zhou Lin' }).click();
   await page.getByText('Run creel open on this device').waitFor();
   const asked = await page.request.get(`http://${firm.hub.http}/api/v1/shipments`);
   assert.equal(asked.status(), 401, 'the cookie of somebody who was removed opens nothing');

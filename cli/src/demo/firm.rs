@@ -70,7 +70,12 @@ impl Firm {
 
     /// Invites a device, lets it join through a relay of its own, and starts it.
     pub fn admit(&self, role: &str, party: Option<&str>, name: &str) -> Result<Member> {
-        let invite = self.invite(role, party, name)?;
+        self.admit_as(role, party, name, name)
+    }
+
+    /// The same, under a name that people are to see.
+    pub fn admit_as(&self, role: &str, party: Option<&str>, name: &str, called: &str) -> Result<Member> {
+        let invite = self.invite(role, party, called)?;
         let relay = Relay::start(self.hub.quic()?, self.seed).context("the relay could not be started")?;
         let mut node = self.device(name);
         node.creel(&["join", &invite, "--hub", &relay.address().to_string()])?;

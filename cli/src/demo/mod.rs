@@ -62,7 +62,8 @@ pub fn run(options: &Options) -> Result<()> {
         return page::show(&creel, &folder, options.seed, &mut stage);
     }
     let firm = Firm::found(&creel, &folder, ORGANISATION, options.seed)?;
-    let mut story = Story::begin(firm, &mut stage, options.seed, story::DAY)?;
+    let mut story =
+        Story::begin(firm, &mut stage, options.seed, day::made_up_day(options.seed, story::SHIPMENTS, story::DAY))?;
     let verdict = story.play()?;
     let summary = summary::Summary::of(&story, verdict, options, began.elapsed());
     if options.keep.is_some() {

@@ -1,6 +1,6 @@
 //! The made-up day: who does what, where the road is cut and the battery pulled.
 
-use super::day::{MADE_UP, Random, made_up_day};
+use super::day::{MADE_UP, Random};
 use super::firm::{Firm, Member, converged};
 use super::judge::{HUB, Judge, Verdict};
 use super::node::eventually;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Shipments of the day.
-const SHIPMENTS: usize = 80;
+pub(super) const SHIPMENTS: usize = 80;
 /// The day. It is fixed, so that a seed is the same day for everybody.
 pub(super) const DAY: &str = "2026-06-01";
 /// How long anything awaited may take before the demo says that it failed.
@@ -26,12 +26,12 @@ const LINE: Conditions =
     Conditions { delay_ms: 8, loss_ppm: 500, reorder_ppm: 0, duplicate_ppm: 0, rate_bits_s: 20_000_000 };
 const DISPATCHER: &str = "陈静 Chen Jing";
 const RECEIVERS: [&str; 5] = ["王丽 Wang Li", "老陈 Old Chen", "周强 Zhou Qiang", "孙梅 Sun Mei", "何伟 He Wei"];
-/// The members: role, party, name. The places of two of them in this list stand below.
-const MEMBERS: [(&str, &str, &str); 4] = [
-    ("driver", "driver:li-wei", "li-wei"),
-    ("driver", "driver:zhang-min", "zhang-min"),
-    ("shop", "shop:west-lake", "west-lake"),
-    ("shop", "shop:east-gate", "east-gate"),
+/// The members: role, party, device, and what they are called. The places of two of them in this list stand below.
+const MEMBERS: [(&str, &str, &str, &str); 4] = [
+    ("driver", "driver:li-wei", "li-wei", "李伟 Li Wei"),
+    ("driver", "driver:zhang-min", "zhang-min", "张敏 Zhang Min"),
+    ("shop", "shop:west-lake", "west-lake", "西湖渔具店 West Lake Tackle"),
+    ("shop", "shop:east-gate", "east-gate", "东门渔具店 East Gate Tackle"),
 ];
 /// Of five stops, the one where nobody opens.
 const FAILED_TURN: usize = 2;
@@ -65,15 +65,14 @@ pub(super) struct Story<'a> {
 }
 
 impl<'a> Story<'a> {
-    pub(super) fn begin(firm: Firm, stage: &'a mut Stage, seed: u64, day: &str) -> Result<Self> {
+    pub(super) fn begin(firm: Firm, stage: &'a mut Stage, seed: u64, orders: Vec<Order>) -> Result<Self> {
         let mut members = Vec::new();
-        for (role, party, name) in MEMBERS {
-            let member = firm.admit(role, Some(party), name)?;
+        for (role, party, name, called) in MEMBERS {
+            let member = firm.admit_as(role, Some(party), name, called)?;
             let road = if role == "driver" { MOBILE } else { LINE };
             member.relay.set(road, road);
             members.push(member);
         }
-        let orders = made_up_day(seed, SHIPMENTS, day);
         let (judge, tally) = (Judge::default(), Tally::default());
         Ok(Self { firm, members, judge, tally, stage, orders, random: Random::new(seed) })
     }
@@ -129,7 +128,7 @@ impl<'a> Story<'a> {
         self.firm.import(&mut self.judge, &without_driver)?;
         self.turn()?;
         self.stage.tell("The dispatcher gives each shipment to a driver.", "调度员把货单分配给司机。");
-        for (_, party, _) in &MEMBERS[..2] {
+        for (_, party, ..) in &MEMBERS[..2] {
             let theirs: Vec<_> = self
                 .orders
                 .iter()
@@ -141,8 +140,8 @@ impl<'a> Story<'a> {
         }
         for order in &self.orders {
             let parties = order.fields.driver.iter().chain(order.fields.parties.values());
-            let holders = parties.filter_map(|party| MEMBERS.iter().find(|(_, of, _)| of == party));
-            self.judge.expect(&order.number, holders.map(|(_, _, name)| (*name).to_owned()));
+            let holders = parties.filter_map(|party| MEMBERS.iter().find(|(_, of, ..)| of == party));
+            self.judge.expect(&order.number, holders.map(|(_, _, name, _)| (*name).to_owned()));
         }
         for member in 0..self.members.len() {
             let name = self.members[member].node.name.clone();

@@ -3,20 +3,22 @@
 //! It is served on loopback under a path that nobody can guess, because whoever has it is let into all of the screens. The nodes are
 //! told that this page may frame them.
 
+use super::day::made_up_day;
 use super::firm::{Firm, Member};
 use super::judge::HUB;
 use super::node::Node;
 use super::stage::Stage;
-use super::story::Story;
+use super::story::{SHIPMENTS, Story};
 use super::{ORGANISATION, interrupt};
+use crate::import::Order;
 use anyhow::{Context, Result, anyhow};
 use axum::extract::{Path as Name, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use jiff::Timestamp;
 use jiff::tz::Offset;
-use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -26,8 +28,7 @@ use std::time::Duration;
 
 /// How often it is looked whether somebody wants to end.
 const LOOK: Duration = Duration::from_millis(100);
-/// From this hour on the made-up lake, the day that is shown is tomorrow: else half of it would be late already.
-const MORNING_ENDS: i8 = 8;
+const HOUR_MS: i64 = 3_600_000;
 const LAKE_TIME: Offset = Offset::constant(8);
 /// Who is shown: name, role, and what they are called.
 const CAST: [(&str, &str, &str, &str); 5] = [
@@ -46,7 +47,7 @@ pub(super) fn show(creel: &Path, folder: &Path, seed: u64, stage: &mut Stage) ->
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let firm = Firm::found_for(creel, folder, ORGANISATION, seed, Some(format!("http://{address}")))?;
-    let mut story = Story::begin(firm, stage, seed, &day())?;
+    let mut story = Story::begin(firm, stage, seed, orders(seed))?;
     story.morning()?;
     let Story { firm, members, .. } = story;
     let mut key = [0_u8; 16];
@@ -75,11 +76,16 @@ pub(super) fn show(creel: &Path, folder: &Path, seed: u64, stage: &mut Stage) ->
     Ok(())
 }
 
-/// The day that is shown: one that lies ahead.
-fn day() -> String {
-    let now = LAKE_TIME.to_datetime(Timestamp::now());
-    let day = if now.hour() < MORNING_ENDS { now.date() } else { now.date().saturating_add(1.day()) };
-    day.to_string()
+/// The orders of today, whose first window begins with the next hour: nothing is late yet, whenever the page is opened.
+fn orders(seed: u64) -> Vec<Order> {
+    let now = Timestamp::now();
+    let mut orders = made_up_day(seed, SHIPMENTS, &LAKE_TIME.to_datetime(now).date().to_string());
+    let first = orders.iter().filter_map(|order| order.fields.window).map(|[from, _]| from).min().unwrap_or_default();
+    let later = (now.as_millisecond() / HOUR_MS + 1) * HOUR_MS - first;
+    for window in orders.iter_mut().filter_map(|order| order.fields.window.as_mut()) {
+        *window = window.map(|at| at + later);
+    }
+    orders
 }
 
 /// The participants.
@@ -172,20 +178,21 @@ async fn serve(listener: TcpListener, key: String, page: Page) {
     let file =
         |kind: &'static str, text: &'static str| get(move || async move { ([(header::CONTENT_TYPE, kind)], text) });
     let inside = Router::new()
-        .route("/", file("text/html; charset=utf-8", include_str!("page.html")))
         .route("/page.css", file("text/css; charset=utf-8", include_str!("page.css")))
         .route("/page.js", file("text/javascript; charset=utf-8", include_str!("page.js")))
         .route("/state", get(state))
         .route("/switch", post(switch))
-        .route("/screens/{name}", get(screens))
-        .with_state(page);
+        .route("/screens/{name}", get(screens));
     let policy = axum::middleware::map_response(async |mut response: Response| {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_SECURITY_POLICY, header::HeaderValue::from_static(POLICY));
         headers.insert(header::REFERRER_POLICY, header::HeaderValue::from_static("no-referrer"));
         response
     });
-    let router = Router::new().nest(&format!("/{key}"), inside).layer(policy);
+    // Its own page needs the slash at the end, which a nested router would not take: what it names is beside it.
+    let start = file("text/html; charset=utf-8", include_str!("page.html"));
+    let router =
+        Router::new().route(&format!("/{key}/"), start).nest(&format!("/{key}"), inside).with_state(page).layer(policy);
     let served = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => axum::serve(listener, router).await,
         Err(why) => Err(why),

@@ -60,6 +60,8 @@ export interface NodeStatus {
   peers: Peer[];
   quic: string;
   http: string;
+  /** The door for other devices, where there is one. */
+  https?: { urls: string[]; fingerprint: string; self_signed: boolean };
 }
 
 export interface Step {
