@@ -13,7 +13,7 @@ import { promisify } from 'node:util';
 import { crc32, deflateSync } from 'node:zlib';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const creelBinary = process.env.CREEL ?? join(root, 'target/release/creel');
+export const creelBinary = process.env.CREEL ?? join(root, 'target/release/creel');
 /** Screens of another build than the one that is compiled in, such as `node/web/dist` after `npm run build`. */
 const screens = process.env.CREEL_SCREENS;
 const browserBinary = process.env.CREEL_BROWSER ?? 'chromium';
@@ -83,10 +83,22 @@ export class Firm {
     await firm.hub.creel('init', '--org', '试验渔具 Test Tackle');
     await firm.hub.start();
     if (sample) await firm.hub.creel('import', 'docs/samples/made-up-day.csv', '--map', 'docs/mappings/tackle.toml');
+    return firm.#browse();
+  }
+
+  /** No node of its own, only the browser. */
+  static async browserAlone() {
+    const firm = new Firm();
+    firm.folder = mkdtempSync(join(tmpdir(), 'creel-e2e-'));
+    firm.devices = [];
+    return firm.#browse();
+  }
+
+  async #browse() {
     const quiet = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
     const executablePath = browserBinary.includes('/') ? browserBinary : (await run('which', [browserBinary])).stdout.trim();
-    firm.browser = await chromium.launch({ executablePath, args: quiet });
-    return firm;
+    this.browser = await chromium.launch({ executablePath, args: quiet });
+    return this;
   }
 
   device(name) {

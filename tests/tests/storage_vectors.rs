@@ -5,7 +5,7 @@ mod vectors;
 
 use creel_protocol::cbor::{Bytes, Decode, Encode};
 use creel_protocol::core::keys::{self, Arrival, Summary};
-use creel_protocol::id::{DeviceKey, Digest, DocumentId, EditId, Tap};
+use creel_protocol::id::{DeviceKey, Digest, DocumentId, EditId, Tap, WorkflowId};
 use creel_protocol::roster::Role;
 use creel_protocol::roster::invite::Issued;
 use creel_protocol::shipment::RULES;
@@ -95,6 +95,8 @@ fn summary() -> Summary {
         kinds: vec!["number_twice".to_owned()],
         workflow: "standard".to_owned(),
         due: Some(12_800),
+        workflow_id: Some(WorkflowId([0x13; 32])),
+        signed: Some("2026-03-01T12:00:00.000Z".to_owned()),
     }
 }
 

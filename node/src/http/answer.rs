@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::body::{Body, to_bytes};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
 use creel_protocol::core::io::Refusal;
 use serde_json::json;
 
@@ -40,6 +40,20 @@ impl From<crate::NodeError> for ApiError {
     }
 }
 
+/// An error at an address that people follow, said in English and Chinese: a page for a browser, JSON for anything else.
+pub(super) fn lost(status: StatusCode, asked: &HeaderMap, [en, zh]: [&str; 2]) -> Response {
+    let accepts = asked.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok()).unwrap_or_default();
+    if !accepts.contains("text/html") {
+        return error(status, &format!("{en} · {zh}")).into_response();
+    }
+    let page = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+         <meta name=\"robots\" content=\"noindex\"><title>creel</title><link rel=\"stylesheet\" href=\"/track.css\"></head>\
+         <body><main><h1 lang=\"zh-CN\">{zh}</h1><h1>{en}</h1></main></body></html>"
+    );
+    (status, Html(page)).into_response()
+}
+
 /// A reply of another kind than the one asked for: can't happen, and is no reason to stop.
 pub(crate) fn confused() -> ApiError {
     error(StatusCode::INTERNAL_SERVER_ERROR, "the node gave another answer than the one asked for; please report this")
@@ -53,7 +67,9 @@ pub(super) async fn in_words(response: Response) -> Response {
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     let json = HeaderValue::from_static("application/json");
-    if !is_error || response.headers().get(header::CONTENT_TYPE) == Some(&json) {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_page = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    if !is_error || is_page || kind == Some(&json) {
         return response;
     }
     let (mut parts, body) = response.into_parts();

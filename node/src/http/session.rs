@@ -3,7 +3,7 @@
 //! A session is a cookie that says who it is for and until when, under a MAC of this node's own; nothing of it is remembered, so that
 //! it outlives a restart. The cookie is bound to this node's port by its name, because browsers share cookies between ports.
 
-use super::answer::{ApiError, confused, error};
+use super::answer::{ApiError, confused, error, lost};
 use super::people::{self, People};
 use super::{Api, Door, act};
 use axum::body::Bytes;
@@ -165,16 +165,20 @@ pub(super) struct Code {
 pub(super) async fn open(
     State(api): State<Api>,
     Extension(door): Extension<Door>,
+    headers: HeaderMap,
     Parameters(Code { code }): Parameters<Code>,
 ) -> Result<Response, ApiError> {
     if door == Door::Away {
-        return Err(error(StatusCode::FORBIDDEN, "such a link works on the device itself only"));
+        let why = ["Such a link works on the device itself only.", "此链接只能在该设备本机上使用。"];
+        return Ok(lost(StatusCode::FORBIDDEN, &headers, why));
     }
     let made = api.sessions.links().remove(&code);
     if made.is_none_or(|made| made.elapsed() > LINK_LIFE) {
-        let why = "this link was followed already, or is older than two minutes: run “creel open” again · \
-                   此链接已使用或已过期：请再次运行 creel open";
-        return Err(error(StatusCode::FORBIDDEN, why));
+        let why = [
+            "This link was followed already, or is older than two minutes: run “creel open” again.",
+            "此链接已使用或已过期：请再次运行 creel open。",
+        ];
+        return Ok(lost(StatusCode::FORBIDDEN, &headers, why));
     }
     let cookie = api.sessions.begin(Door::Here, None, crate::shell::now().0)?;
     Ok(([(header::SET_COOKIE, cookie), (header::REFERRER_POLICY, "no-referrer".to_owned())], Redirect::to("/"))

@@ -1,7 +1,7 @@
 //! The customer's page: one shipment in plain words, by a link that nobody can guess. It needs no script and tells nothing private.
 
 use super::Api;
-use super::answer::{ApiError, confused, error};
+use super::answer::{ApiError, confused, lost};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -10,6 +10,8 @@ use creel_protocol::core::io::{Query, Reply, Shown};
 use creel_protocol::id::DocumentId;
 use creel_protocol::shipment::view::{Standing, TimelineEntry};
 use data_encoding::HEXLOWER;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 /// Bytes of a link's code beside the shipment's id: 128 bits.
@@ -35,19 +37,30 @@ pub(super) async fn page(
     Path(token): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let nothing = || error(StatusCode::NOT_FOUND, "there is no shipment behind this link · 此链接下没有货单");
-    let (id, shown) = token.split_once('-').ok_or_else(nothing)?;
-    let document = DocumentId::parse(id).map_err(|_| nothing())?;
-    // Hashes of both are compared, which takes the same time whatever differs.
-    if blake3::hash(shown.as_bytes()) != blake3::hash(code(&api, &document).as_bytes()) {
-        return Err(nothing());
-    }
-    let Ok(Reply::Shown(shown)) = api.shell.ask(Query::Show { shipment: document.to_string() }).await else {
-        return Err(nothing());
+    let Some(shown) = behind(&api, &token).await else {
+        let why = [
+            "There is no shipment behind this link. Ask whoever sent it for a new one.",
+            "此链接下没有货单，请向发送者索取新链接。",
+        ];
+        return Ok(lost(StatusCode::NOT_FOUND, &headers, why));
     };
     let languages = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let page = drawn(&shown, languages.trim_start().to_lowercase().starts_with("zh"));
     Ok(([(header::CACHE_CONTROL, "no-store"), (header::REFERRER_POLICY, "no-referrer")], Html(page)).into_response())
+}
+
+/// The shipment whose link it is.
+async fn behind(api: &Api, token: &str) -> Option<Box<Shown>> {
+    let (id, shown) = token.split_once('-')?;
+    let document = DocumentId::parse(id).ok()?;
+    // Hashes of both are compared, which takes the same time whatever differs.
+    if blake3::hash(shown.as_bytes()) != blake3::hash(code(api, &document).as_bytes()) {
+        return None;
+    }
+    match api.shell.ask(Query::Show { shipment: document.to_string() }).await {
+        Ok(Reply::Shown(shown)) => Some(shown),
+        _ => None,
+    }
 }
 
 fn drawn(shown: &Shown, zh: bool) -> String {
@@ -56,13 +69,13 @@ fn drawn(shown: &Shown, zh: bool) -> String {
     let view = &shown.view;
     let told = view.timeline.iter().filter(|entry| is_told(entry)).rev().map(|entry| {
         let name = entry.label.as_ref().map(&label).unwrap_or_default();
-        let (exact, shown) = (escaped(&entry.at), moment(&entry.at));
+        let (exact, shown) = (escaped(&entry.at), moment(&entry.at, zh));
         format!("<li><strong>{name}</strong> <time datetime=\"{exact}\">{shown}</time></li>")
     });
     let steps = told.collect::<Vec<_>>().concat();
     let window = view.plan.get("window").and_then(|window| window.as_str()).and_then(|window| window.split_once('/'));
     let window = window.map_or_else(String::new, |(from, to)| {
-        format!("<p>{}: {} – {}</p>", pick("Expected", "预计送达"), moment(from), moment(to))
+        format!("<p>{}: {} – {}</p>", pick("Expected", "预计送达"), moment(from, zh), moment(to, zh))
     });
     format!(
         "<!doctype html><html lang=\"{lang}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
@@ -75,10 +88,10 @@ fn drawn(shown: &Shown, zh: bool) -> String {
         title = pick("Shipment", "货单"),
         so_far = pick("So far", "进展"),
         ordered = pick("Ordered", "已下单"),
-        note = pick(
-            "Times are those of the devices that recorded them, in UTC. Reload for the latest.",
-            "时间取自记录设备，为协调世界时。刷新页面可查看最新进展。",
-        ),
+        note = match TimeZone::system().to_offset(Timestamp::now()) {
+            offset if zh => format!("时间取自记录设备，时区为 UTC{offset}。刷新页面可查看最新进展。"),
+            offset => format!("Times are those of the devices that recorded them, in UTC{offset}. Reload for the latest."),
+        },
     )
 }
 
@@ -89,9 +102,11 @@ fn is_told(entry: &TimelineEntry) -> bool {
         && !matches!(entry.standing, Some(Standing::Retracted | Standing::Rejected))
 }
 
-/// `2026-06-01T08:30:00.000Z` as people read it.
-fn moment(at: &str) -> String {
-    escaped(&at.replace('T', " ").chars().take(16).collect::<String>())
+/// `2026-06-01T08:30:00.000Z` as people read it, in the time of the place where this node is.
+fn moment(at: &str, zh: bool) -> String {
+    let Ok(at) = at.parse::<Timestamp>() else { return escaped(at) };
+    let format = if zh { "%-m月%-d日 %H:%M" } else { "%-d %b %H:%M" };
+    at.to_zoned(TimeZone::system()).strftime(format).to_string()
 }
 
 fn escaped(text: &str) -> String {

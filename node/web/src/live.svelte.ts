@@ -247,10 +247,11 @@ class Live {
 
 export const live = new Live();
 
-/** The step of a workflow by its name: the newest published one that knows it. */
+/** The step of a workflow by its id, or by its name: the newest published one that knows it. */
 export function stepOf(workflow: string, key: string): Step | undefined {
+  const own = live.workflows.filter((one) => one.id === workflow);
   const named = live.workflows.filter((one) => one.name === workflow).sort((a, b) => b.published - a.published);
-  for (const one of [...named, ...live.workflows]) {
+  for (const one of [...own, ...named, ...live.workflows]) {
     const step = one.steps.find((candidate) => candidate.key === key);
     if (step) return step;
   }
@@ -259,8 +260,9 @@ export function stepOf(workflow: string, key: string): Step | undefined {
 
 /** The steps a shipment of that workflow goes through. */
 export function stepsOf(workflow: string): Step[] {
+  const own = live.workflows.find((one) => one.id === workflow);
   const named = live.workflows.filter((one) => one.name === workflow);
-  return (named.find((one) => one.current) ?? named[0] ?? live.workflows[0])?.steps ?? [];
+  return (own ?? named.find((one) => one.current) ?? named[0] ?? live.workflows[0])?.steps ?? [];
 }
 
 /** A shipment that is being looked at. */

@@ -483,6 +483,10 @@ pub struct Row {
     pub workflow: String,
     /// The money due, in the currency's minor unit.
     pub due: Option<i64>,
+    /// Which of the workflows of that name: the one it was opened with.
+    pub workflow_id: Option<WorkflowId>,
+    /// When it was signed for, by the device's clock that recorded it.
+    pub signed: Option<String>,
 }
 
 /// A workflow as the roster has it.
@@ -511,6 +515,8 @@ pub struct Shown {
     /// Exceptions that only a look at other shipments shows: not part of the view's hash.
     #[serde(skip)]
     pub across: Vec<Exception>,
+    /// The workflow it was opened with.
+    pub workflow_id: Option<WorkflowId>,
     /// Digest of the edits and the roster's head.
     pub edits_hash: crate::id::Digest,
     /// Digest of the view.

@@ -1,7 +1,7 @@
 //! Where things lie in the store. docs/storage.md specifies the same, with vectors.
 
 use crate::cbor::{Decode, Encode, cbor_map};
-use crate::id::{DeviceKey, Digest, DocumentId, EditId, FileHash, Tap};
+use crate::id::{DeviceKey, Digest, DocumentId, EditId, FileHash, Tap, WorkflowId};
 use crate::store::{Store, StoreError};
 
 /// Everything under `prefix`: the range to scan.
@@ -238,6 +238,10 @@ cbor_map! {
         24 => workflow: String,
         /// The money due, in the currency's minor unit.
         25 => due: Option<i64>,
+        /// The id of its workflow: of those with one name, it follows the one it was opened with.
+        26 => workflow_id: Option<WorkflowId>,
+        /// When it was signed for, as the first record of that which stands claims; RFC 3339.
+        27 => signed: Option<String>,
     }
 }
 

@@ -241,6 +241,7 @@ impl Core {
         Ok(Shown {
             view: render.view.clone(),
             across: self.across(step, document)?,
+            workflow_id: render.workflow,
             edits_hash: render.edits_hash,
             view_hash: render.view_hash,
             automerge_heads: replayed.heads(),
@@ -389,6 +390,8 @@ fn row(id: DocumentId, summary: Summary) -> Row {
         kinds: summary.kinds,
         workflow: summary.workflow,
         due: summary.due,
+        workflow_id: summary.workflow_id,
+        signed: summary.signed,
     }
 }
 

@@ -118,6 +118,8 @@ impl Core {
             kinds: kinds.into_iter().collect(),
             workflow: view.workflow.clone(),
             due: view.plan.get("amount_due").and_then(serde_json::Value::as_i64),
+            workflow_id: render.workflow,
+            signed: render.signed.clone(),
         };
         if summary != before {
             step.overlay.batch.put(keys::summary(&document), keys::encode(&summary));

@@ -8,7 +8,7 @@ use super::status::{ExceptionKind, Fact, Status};
 use super::time;
 use crate::edit::Edit;
 use crate::edit::action::{Action, Window};
-use crate::id::{DeviceKey, Digest, DocumentId, EditId, FileHash};
+use crate::id::{DeviceKey, Digest, DocumentId, EditId, FileHash, WorkflowId};
 use crate::planted::{self, Bug};
 use crate::roster::{Role, Roster};
 use crate::workflow::{CREATED, Label, Outcome, Workflow};
@@ -147,6 +147,10 @@ pub struct Render {
     pub outcome: Option<Outcome>,
     /// How far along it is: the rank of its status.
     pub rank: u32,
+    /// The workflow it was opened with.
+    pub workflow: Option<WorkflowId>,
+    /// When it was signed for, as the first record of that which stands claims; RFC 3339.
+    pub signed: Option<String>,
     /// The photos that its records name, with the devices that made them.
     pub photos: BTreeMap<FileHash, BTreeSet<DeviceKey>>,
     /// Each register of the plan with its values and who set them.
@@ -187,7 +191,14 @@ impl Render {
         }
         let view = view(document, history, effects, roster, &registers, arrival);
         let step = effects.workflow.as_ref().and_then(|workflow| workflow.step(&view.status));
+        let opening = effects.open.map(|place| &history.events()[place].action);
+        let workflow = opening.and_then(|action| action.as_ref().ok()).and_then(|action| match action {
+            Action::Open(open) => Some(open.workflow),
+            _ => None,
+        });
         Ok(Self {
+            workflow,
+            signed: signed(&view, effects),
             edits_hash: edits_hash(history.events().iter().map(|event| event.edit.id), roster),
             view_hash: view_hash(&view),
             parties: parties(history, effects),
@@ -199,6 +210,18 @@ impl Render {
             registers,
         })
     }
+}
+
+/// When the first record of an outcome `signed` that stands was made, by its device's clock.
+fn signed(view: &View, effects: &Effects) -> Option<String> {
+    let workflow = effects.workflow.as_ref()?;
+    let is_signed = |entry: &&TimelineEntry| {
+        let step = entry.step.as_ref().and_then(|step| workflow.step(step));
+        entry.counted
+            && !matches!(entry.standing, None | Some(Standing::Retracted | Standing::Rejected))
+            && step.and_then(|step| step.outcome) == Some(Outcome::Signed)
+    };
+    view.timeline.iter().find(is_signed).map(|entry| entry.at.clone())
 }
 
 /// The plan's registers. A document that was only opened, as an import makes them by the ten thousand, needs no merging:

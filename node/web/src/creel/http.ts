@@ -13,6 +13,14 @@ const FOLLOW_AGAIN_MS = 1_500;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const part = encodeURIComponent;
 
+/** The API tells a workflow's name and its id. Several that were published one after the other have one name: the id says which. */
+type Told<T> = T & { workflow_id?: string | null };
+
+function byId<T extends { workflow: string }>(told: Told<T>): T {
+  told.workflow = told.workflow_id ?? told.workflow;
+  return told;
+}
+
 export class HttpCreel implements Creel {
   #shutOut = () => {};
 
@@ -73,8 +81,8 @@ export class HttpCreel implements Creel {
   status = () => this.#get<Its.NodeStatus>('/status');
 
   workflows = () => this.#get<Its.Workflow[]>('/workflows');
-  shipments = (filter: string) => this.#get<Its.Row[]>(`/shipments?filter=${part(filter)}`);
-  shipment = (ref: string) => this.#get<Its.Shown>(`/shipments/${part(ref)}`);
+  shipments = async (filter: string) => (await this.#get<Told<Its.Row>[]>(`/shipments?filter=${part(filter)}`)).map(byId);
+  shipment = async (ref: string) => byId(await this.#get<Told<Its.Shown>>(`/shipments/${part(ref)}`));
   history = (ref: string) => this.#get<Its.HistoryRow[]>(`/shipments/${part(ref)}/history`);
   why = (ref: string) => this.#get<Its.Label[]>(`/shipments/${part(ref)}/why`);
   verify = (ref: string) => this.#get<Its.Verdict>(`/shipments/${part(ref)}/verify`);

@@ -13,7 +13,7 @@ const zh = {
   'admin.invite_text': '邀请码',
   'admin.invite_how': '在新设备上安装 creel，运行 creel join，粘贴邀请码或扫描得到的文字。有效期至 {at}。',
   'admin.away': '其他设备上的屏幕',
-  'admin.away_how': '下面列出的人可在浏览器打开以下任一地址，用姓名和密码登录（从其他设备登录，密码至少 8 个字符）。',
+  'admin.away_how': '下面列出的人可在浏览器打开以下任一地址，用姓名和 PIN 登录（从其他设备登录，PIN 至少 8 个字符）。',
   'admin.fingerprint': '浏览器会警告一次，因为没有机构为本机的证书担保。只有证书的 SHA-256 指纹与此一致才可继续：',
   'admin.no_away': '目前其他设备打不开本机的屏幕。要让大家用手机或别的电脑登录，请这样启动：',
   'admin.people': '共用本设备的人',
