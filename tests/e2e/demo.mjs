@@ -44,10 +44,13 @@ export class Demo {
     await button.and(this.page.locator(`[aria-checked="${before === 'true' ? 'false' : 'true'}"]`)).waitFor();
   }
 
-  /** Signs with a finger in a form that is open there. */
-  async sign(name) {
-    const canvas = this.screen(name).locator('dialog[open] canvas');
-    await this.screen(name).locator('dialog[open] canvas[width]').waitFor();
+  /** Somebody signs for a driver's next delivery. */
+  async delivery(driver, name) {
+    const form = this.screen(driver).locator('dialog[open]');
+    await this.screen(driver).getByRole('button', { name: /^(Signed|已签收) / }).first().click();
+    await form.getByLabel(/^(Name|签收人姓名)$/).fill(name);
+    await form.locator('canvas[width]').waitFor();
+    const canvas = form.locator('canvas');
     await canvas.scrollIntoViewIfNeeded();
     const box = await canvas.boundingBox();
     const { mouse } = this.page;
@@ -56,6 +59,8 @@ export class Demo {
     await mouse.down();
     for (let turn = 0; turn <= 18; turn += 0.5) await mouse.move(...at(turn));
     await mouse.up();
+    await form.getByRole('button', { name: /^(Record|记录)[:：]/ }).click();
+    await form.waitFor({ state: 'detached' });
   }
 
   /** Waits until a step of the guide is ticked off. */

@@ -81,6 +81,10 @@ pub fn run(options: &Options) -> Result<()> {
             options.seed
         );
     }
+    stage.tell(
+        "Try it yourself, with everybody's screens side by side: creel demo --screens",
+        "自己动手：creel demo --screens，所有人的屏幕并排显示。",
+    );
     Ok(())
 }
 

@@ -90,7 +90,8 @@ fn drawn(shown: &Shown, zh: bool) -> String {
         ordered = pick("Ordered", "已下单"),
         note = match TimeZone::system().to_offset(Timestamp::now()) {
             offset if zh => format!("时间取自记录设备，时区为 UTC{offset}。刷新页面可查看最新进展。"),
-            offset => format!("Times are those of the devices that recorded them, in UTC{offset}. Reload for the latest."),
+            offset =>
+                format!("Times are those of the devices that recorded them, in UTC{offset}. Reload for the latest."),
         },
     )
 }

@@ -33,7 +33,7 @@ const LAKE_TIME: Offset = Offset::constant(8);
 /// Who is shown: name, role, and what they are called.
 const CAST: [(&str, &str, &str, &str); 5] = [
     ("li-wei", "driver", "Li Wei, driver", "李伟，司机"),
-    (HUB, "hub", "The office: dispatcher, at the hub", "办公室：调度员（中心）"),
+    (HUB, "hub", "The office: dispatcher, at the hub", "办公室：调度员（总部）"),
     ("west-lake", "shop", "West Lake Tackle, a shop", "西湖渔具店"),
     ("zhang-min", "driver", "Zhang Min, driver", "张敏，司机"),
     ("east-gate", "shop", "East Gate Tackle, a shop", "东门渔具店"),
@@ -131,6 +131,7 @@ impl Cast {
 
     fn switch(&mut self, switch: &Switch) -> Result<()> {
         let name = switch.name.as_str();
+        self.node(name).with_context(|| format!("nobody here is called {name}"))?;
         if let Some(on) = switch.signal {
             if name == HUB {
                 self.hub_has_signal = on;

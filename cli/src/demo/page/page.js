@@ -10,7 +10,7 @@ const words = {
   zh: {
     signal: ['无信号', '有信号'], battery: ['断电', '有电'], other: 'English',
     waiting: (count) => `${count} 条记录等待信号，已安全保存在本机`,
-    all: '所有记录已到达中心', office: '显示已到达的记录', dead: '已断电。记录保存在磁盘上。',
+    all: '所有记录已到总部', office: '显示已到达的记录', dead: '已断电。记录保存在磁盘上。',
     trouble: '演示已结束。请重新运行：creel demo --screens',
   },
 };
