@@ -182,8 +182,8 @@ fn bench(name: &str) -> Result<(), String> {
             steps.run("release build", &mut cargo(&["build", "--release", "--workspace", "--bins"]))?;
             steps.run(name, Command::new(built("bench")).arg(name))
         }
-        _ => {
-            Err(format!("there is no bench “{name}”: board, drivers, durable, flight, ingest, photo, reconnect, scale, sync"))
-        }
+        _ => Err(format!(
+            "there is no bench “{name}”: board, drivers, durable, flight, ingest, photo, reconnect, scale, sync"
+        )),
     }
 }
