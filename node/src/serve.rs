@@ -249,12 +249,12 @@ impl Screens {
     }
 }
 
-/// Lets a driver's or a shop's device go of what has ended or left it.
+/// Lets a driver's or a shop's device go of what has ended or left it; the hub holds them to that time by its own clock.
 fn keep_tidy(shell: &Shell, known: &Known, keep_closed: Duration) {
-    if known.is_party {
+    if known.is_party || known.is_hub {
         let ms = |keep: Duration| u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
         let keep = Keep { closed_ms: ms(keep_closed), left_ms: ms(keep_closed.min(KEEP_LEFT_MAX)) };
-        tokio::spawn(shell.clone().keep_tidy(keep));
+        tokio::spawn(shell.clone().keep_tidy(keep, known.is_hub));
     }
 }
 

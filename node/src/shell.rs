@@ -199,8 +199,10 @@ impl Shell {
     }
 
     /// Lets go of what is not needed here any more, from time to time, for as long as the node runs.
-    pub(crate) async fn keep_tidy(self, keep: Keep) {
-        tokio::time::sleep(TIDY_FIRST).await;
+    pub(crate) async fn keep_tidy(self, keep: Keep, at_once: bool) {
+        if !at_once {
+            tokio::time::sleep(TIDY_FIRST).await;
+        }
         let mut each = tokio::time::interval(TIDY_EACH);
         loop {
             each.tick().await;

@@ -42,7 +42,7 @@ pub(crate) struct Args {
     /// Megabytes that photos may take; those the hub has make room for new ones [default: 2000, no limit on the hub]
     #[arg(long, value_name = "MB")]
     photo_quota: Option<u64>,
-    /// Days that a driver's or a shop's device keeps a shipment that has ended, after the hub had all of it
+    /// Days that a driver's or a shop's device keeps a shipment that has ended, after the hub had all of it; of the device's and the hub's own the longer
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
     keep_closed: u64,
     /// Origin whose pages may show these screens in a frame: the demo's

@@ -2,7 +2,7 @@
 //! signature (done when the bytes became an [`Edit`]), an author enrolled at the roster entry the edit names, and that all it
 //! stands on is held. Whatever else may be wrong with it is for the view to say.
 
-use super::io::Now;
+use super::io::{Now, Output};
 use super::keys::{self, Arrival};
 use super::trees::Move;
 use super::{Core, Release, Step};
@@ -10,9 +10,10 @@ use crate::edit::Edit;
 use crate::id::{DeviceKey, DocumentId, EditId, EntryId};
 use crate::planted::{self, Bug};
 use crate::store::{Store, StoreError};
-use crate::sync::JournalEntry;
+use crate::sync::frame::Holds;
+use crate::sync::{Frame, JournalEntry};
 use crate::sync::fingerprint::digest;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Edits of one peer about one document that may wait for what they stand on.
 const HELD_BACK_MAX: usize = 256;
@@ -43,7 +44,8 @@ enum Missing {
 /// Edits that wait for what they stand on. Not durable and not acknowledged: their sender has them.
 #[derive(Debug, Default)]
 pub(super) struct HeldBack {
-    waiting: HashMap<Missing, Vec<(DeviceKey, Edit)>>,
+    /// Of each peer that sent one: each is owed an acknowledgement.
+    waiting: HashMap<Missing, BTreeMap<(DeviceKey, EditId), Edit>>,
     counts: HashMap<(DeviceKey, DocumentId), usize>,
     /// Bytes of a peer's.
     totals: HashMap<DeviceKey, usize>,
@@ -51,24 +53,25 @@ pub(super) struct HeldBack {
 
 impl HeldBack {
     fn hold(&mut self, missing: Missing, source: DeviceKey, edit: Edit) -> bool {
-        // Of each peer that sent it one: each is owed an acknowledgement.
-        let there = self
-            .waiting
-            .get(&missing)
-            .is_some_and(|waiting| waiting.iter().any(|(from, held)| held.id == edit.id && *from == source));
-        let count = self.counts.entry((source, edit.document)).or_default();
-        let all = self.totals.entry(source).or_default();
-        if there || *count >= HELD_BACK_MAX || *all >= HELD_BACK_BYTES_MAX {
-            return there;
+        let key = (source, edit.id);
+        if self.waiting.get(&missing).is_some_and(|waiting| waiting.contains_key(&key)) {
+            return true;
         }
-        *count += 1;
-        *all += edit.bytes.len();
-        self.waiting.entry(missing).or_default().push((source, edit));
+        // What is refused leaves nothing behind, however much of it comes.
+        let count = self.counts.get(&(source, edit.document)).copied().unwrap_or_default();
+        let all = self.totals.get(&source).copied().unwrap_or_default();
+        if count >= HELD_BACK_MAX || all >= HELD_BACK_BYTES_MAX {
+            return false;
+        }
+        self.counts.insert((source, edit.document), count + 1);
+        self.totals.insert(source, all + edit.bytes.len());
+        self.waiting.entry(missing).or_default().insert(key, edit);
         true
     }
 
     fn release(&mut self, missing: Missing) -> Vec<(DeviceKey, Edit)> {
         let released = self.waiting.remove(&missing).unwrap_or_default();
+        let released: Vec<_> = released.into_iter().map(|((source, _), edit)| (source, edit)).collect();
         for (source, edit) in &released {
             if let Some(all) = self.totals.get_mut(source) {
                 *all -= edit.bytes.len();
@@ -86,7 +89,7 @@ impl HeldBack {
     /// Forgets what a peer sent: it will send it again.
     pub(super) fn forget(&mut self, peer: &DeviceKey) {
         self.waiting.retain(|_, waiting| {
-            waiting.retain(|(source, _)| source != peer);
+            waiting.retain(|(source, _), _| source != peer);
             !waiting.is_empty()
         });
         self.counts.retain(|(source, _), _| source != peer);
@@ -215,6 +218,7 @@ impl Core {
             // It was let go of, and comes back.
             step.overlay.batch.remove(keys::gone(&edit.document));
             step.moves.push(Move::Back);
+            self.ask_hub_for(step, source, &edit.document);
         }
         let mut heads = heads.unwrap_or_default();
         heads.retain(|head| edit.statement.after.binary_search(head).is_err());
@@ -244,6 +248,19 @@ impl Core {
         self.mark_stale(step, &edit.document)?;
         step.releases.push(Release::Changed(edit.document));
         Ok(())
+    }
+
+    /// Who brings back what was let go of may not have all of it. The hub has, and takes it to be gone from here.
+    fn ask_hub_for<S: Store>(&self, step: &mut Step<'_, S>, source: Option<DeviceKey>, document: &DocumentId) {
+        let hub = self.roster.genesis().hub;
+        if source == Some(hub) {
+            return;
+        }
+        let session = self.sessions.iter().find(|(_, session)| session.peer == hub && session.is_greeted());
+        if let Some((session, _)) = session {
+            let frame = Frame::Holds(vec![Holds::of(*document, &[], false)]);
+            step.outputs.push(Output::Send { session: *session, frame });
+        }
     }
 
     /// Appends to the journal.

@@ -27,7 +27,7 @@ use crate::sync::frame::Parting;
 use crate::sync::{Scope, Session};
 use admit::HeldBack;
 use ed25519_dalek::SigningKey;
-use io::{Act, CommitId, Input, Now, Output, Query, Refusal, Reply, RequestId, SessionId, Targets};
+use io::{Act, CommitId, Input, Keep, Now, Output, Query, Refusal, Reply, RequestId, SessionId, Targets};
 use lru::LruCache;
 use query::find_at_once;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -110,6 +110,8 @@ pub struct Core {
     /// Requests that wait until summaries are up to date.
     deferred: VecDeque<Input>,
     trees: Trees,
+    /// At the hub: how long devices keep what it has. Nothing is let go of before it is said.
+    keep: Option<Keep>,
     rendered: LruCache<DocumentId, (Vec<EditId>, Arc<Render>)>,
 }
 
@@ -140,6 +142,7 @@ impl Core {
             refused: 0,
             deferred: VecDeque::new(),
             trees,
+            keep: None,
             rendered: LruCache::new(RENDERED_MAX),
         };
         let batch = core.renew_summaries(store)?;

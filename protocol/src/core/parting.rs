@@ -1,8 +1,8 @@
 //! Letting go: a driver's or a shop's device keeps what its people need, and not every shipment they ever had to do with.
 //!
 //! What has ended, and what is not the party's any more, is let go of some time after the hub was known to have the last of it. The
-//! device asks, naming the heads it holds; the hub answers only when it holds all that those heads stand on, durably; and the
-//! device lets go only if nothing was added meanwhile. The hub lets go of nothing.
+//! device asks, naming the heads it holds; the hub answers only when it holds all that those heads stand on, durably, and has for that
+//! time by its own clock; and the device lets go only if nothing was added meanwhile. The hub lets go of nothing.
 //!
 //! The device keeps the digest of what it let go of, so that its fingerprint still is its peers', and nothing is sent again. A
 //! new edit does not find what it stands on here; by the ordinary repair the whole shipment comes back. But of a shipment that
@@ -24,8 +24,13 @@ use crate::sync::{Frame, Scope};
 use std::collections::BTreeSet;
 
 impl Core {
-    /// Asks the hub whether what is not needed here any more may be let go of.
+    /// Asks the hub whether what is not needed here any more may be let go of. The hub takes note of how long a device has to keep
+    /// it: so long is what a restored hub lacks with the devices.
     pub(super) fn tidy<S: Store>(&mut self, step: &mut Step<'_, S>, now: Now, keep: Keep) -> Result<(), StoreError> {
+        if self.is_hub() {
+            self.keep = Some(keep);
+            return Ok(());
+        }
         let hub = self.roster.genesis().hub;
         let session = self.sessions.iter().find(|(_, session)| session.peer == hub && session.is_greeted());
         let Some((session, _)) = session.map(|(id, session)| (*id, session)) else { return Ok(()) };
@@ -103,6 +108,7 @@ impl Core {
     pub(super) fn part<S: Store>(
         &mut self,
         step: &mut Step<'_, S>,
+        now: Now,
         id: SessionId,
         peer: DeviceKey,
         documents: Vec<Parting>,
@@ -110,21 +116,27 @@ impl Core {
         let Some(Scope::Party(party)) = self.sessions.get(&id).map(|session| session.scope.clone()) else {
             return Ok(());
         };
-        if !self.is_hub() {
-            return Ok(());
-        }
+        let Some(keep) = self.keep.filter(|_| self.is_hub()) else { return Ok(()) };
         let mut parted = Vec::new();
         for Parting { document, heads } in documents.into_iter().take(PARTING_MAX) {
+            // What an edit that was not looked at yet says of the parties is in force.
+            if step.overlay.get(&keys::stale(&document))?.is_some() {
+                self.refresh(step, document)?;
+            }
+            let left = !self.render(step, document)?.named.contains(&party);
+            let since = now.0.checked_sub(if left { keep.left_ms } else { keep.closed_ms });
             let mut held = !heads.is_empty();
             for head in &heads {
                 let arrival: Option<Arrival> = keys::read(step.overlay.store, &keys::arrival(head))?;
-                held &=
-                    arrival.is_some_and(|arrival| arrival.document == document && arrival.seq < self.journal_durable);
+                held &= arrival.is_some_and(|arrival| {
+                    arrival.document == document
+                        && arrival.seq < self.journal_durable
+                        && since.is_some_and(|since| arrival.at <= since)
+                });
             }
             if !held {
                 continue;
             }
-            let left = !self.render(step, document)?.named.contains(&party);
             if left && step.overlay.get(&keys::party(&party, &document))?.is_some() {
                 let digest = digest(&document, &heads);
                 step.overlay.batch.put(keys::released(&peer, &document), digest.0.to_vec());
@@ -213,16 +225,15 @@ impl Core {
         let back: BTreeSet<DocumentId> =
             asked_for.filter(|document| released.contains_key(document)).copied().collect();
         for document in back {
-            let key = keys::released(&peer, &document);
-            if step.overlay.get(&key)?.is_some() {
-                step.overlay.batch.remove(key);
+            // All devices of the party are sent it, so that all of them have let go of it no more.
+            if self.named_again(step, &party, &document)? {
                 self.widen(step, &document, &party)?;
             }
         }
         Ok(())
     }
 
-    /// The plan names a party that it did not name before: what its devices had let go of is theirs again.
+    /// A document is a party's again, of which devices of it had let go.
     pub(super) fn named_again<S: Store>(
         &self,
         step: &mut Step<'_, S>,

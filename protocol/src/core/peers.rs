@@ -222,7 +222,7 @@ impl Core {
             roster_durable: self.roster_durable.0,
             widening: &self.widening,
         };
-        let mut answers = Vec::new();
+        let (mut answers, mut spoken_of) = (Vec::new(), Vec::new());
         match frame {
             Frame::Hello(_) if session.is_greeted() => return Ok(Err("the peer greeted twice".to_owned())),
             Frame::Hello(hello) => {
@@ -240,8 +240,11 @@ impl Core {
             Frame::Prove(theirs) => session.proven(theirs),
             Frame::Ranges(theirs) => answers = session.compare(&held, &theirs)?,
             Frame::Wants(theirs) => session.wants(&held, &theirs),
-            Frame::Holds(theirs) => answers = session.repair(&held, &theirs)?,
-            Frame::Part(documents) => self.part(step, id, peer, documents)?,
+            Frame::Holds(theirs) => {
+                spoken_of.extend(theirs.iter().map(|holds| holds.document));
+                answers = session.repair(&held, &theirs)?;
+            }
+            Frame::Part(documents) => self.part(step, now, id, peer, documents)?,
             Frame::Parted(documents) => self.parted(step, peer, documents)?,
             Frame::Refuse(why) => return Ok(Err(format!("the peer will not go on: {why}"))),
             Frame::Redeem(_) | Frame::Welcome(_) => {
@@ -249,7 +252,7 @@ impl Core {
             }
         }
         step.outputs.extend(answers.into_iter().map(|frame| Output::Send { session: id, frame }));
-        self.come_back(step, id, &[])?;
+        self.come_back(step, id, &spoken_of)?;
         Ok(Ok(()))
     }
 
