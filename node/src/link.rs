@@ -43,6 +43,8 @@ const FIRST_FLIGHT_BYTES: u64 = 1 << 20;
 const CONTACTS_MAX: usize = 8_192;
 /// Connections accepted at once.
 const CONNECTIONS_MAX: usize = 4_096;
+/// With so many of them, only from addresses that were proven.
+const PROVEN_ABOVE: usize = CONNECTIONS_MAX / 4;
 
 /// Close codes, told to the peer.
 pub(crate) const CLOSE_DONE: VarInt = VarInt::from_u32(0);
@@ -127,13 +129,42 @@ fn alpn(connection: &Connection) -> Option<Vec<u8>> {
     connection.handshake_data()?.downcast::<quinn::crypto::rustls::HandshakeData>().ok()?.protocol
 }
 
+/// What is done with one who wants to connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    Open,
+    /// Let them show first that they are where they say: a first datagram can name any address, and would take a place until the
+    /// handshake has failed.
+    Knock,
+    Shut,
+}
+
+/// With so many connections there: the more there are, the less is anybody trusted. Far below the limit the round trip that
+/// showing one's address takes is saved.
+fn door(connections: usize, address_is_proven: bool) -> Door {
+    match connections {
+        CONNECTIONS_MAX.. => Door::Shut,
+        PROVEN_ABOVE.. if !address_is_proven => Door::Knock,
+        _ => Door::Open,
+    }
+}
+
 impl Links {
     /// Accepts connections until the endpoint closes.
     pub(crate) async fn accept(self, endpoint: Endpoint) {
         while let Some(incoming) = endpoint.accept().await {
-            if endpoint.open_connections() > CONNECTIONS_MAX {
-                incoming.refuse();
-                continue;
+            match door(endpoint.open_connections(), incoming.remote_address_validated()) {
+                Door::Open => {}
+                Door::Knock => {
+                    if let Err(error) = incoming.retry() {
+                        error.into_incoming().refuse();
+                    }
+                    continue;
+                }
+                Door::Shut => {
+                    incoming.refuse();
+                    continue;
+                }
             }
             let links = self.clone();
             tokio::spawn(async move {
@@ -511,5 +542,15 @@ mod tests {
         assert_eq!(silence.look(after(22_500), 8, 14 + UNANSWERED), Duration::ZERO);
         // A few datagrams may be acknowledgements only.
         assert_eq!(silence.look(after(40_000), 8, 13 + 2 * UNANSWERED), Duration::ZERO);
+    }
+
+    /// Whoever comes is let in at once while there is much room, has to show its address when there is less, and is turned away
+    /// in the end.
+    #[test]
+    fn strangers_do_not_fill_the_house() {
+        assert_eq!([0, 1_023].map(|there| door(there, false)), [Door::Open; 2]);
+        assert_eq!([1_024, 4_095].map(|there| door(there, false)), [Door::Knock; 2]);
+        assert_eq!([1_024, 4_095].map(|there| door(there, true)), [Door::Open; 2]);
+        assert_eq!([false, true].map(|proven| door(4_096, proven)), [Door::Shut; 2]);
     }
 }
