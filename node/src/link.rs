@@ -396,7 +396,8 @@ impl Links {
 }
 
 /// Writes what the core hands out; ends when the core is done with the session. While the connection is held back, edits and
-/// roster entries wait: the newer one brings them. Acknowledgements do not, as what they answer came on this one.
+/// roster entries wait: the newer one brings them. Acknowledgements do not, as what they answer came on this one; nor does the
+/// greeting, without which nothing else may be said.
 async fn write(
     connection: &Connection,
     mut stream: quinn::SendStream,
@@ -410,7 +411,7 @@ async fn write(
             biased;
             () = released(&mut held_by), if !later.is_empty() => later.pop_front().map(LinkOut::Send)?,
             out = frames.recv() => match out? {
-                LinkOut::Send(frame) if !matches!(frame, Frame::Ack(_)) && is_held(held_by.as_ref()) => {
+                LinkOut::Send(frame) if may_wait(&frame) && is_held(held_by.as_ref()) => {
                     later.push_back(frame);
                     continue;
                 }
@@ -432,6 +433,10 @@ async fn write(
             LinkOut::Close(why) => return Some(why),
         }
     }
+}
+
+fn may_wait(frame: &Frame) -> bool {
+    !matches!(frame, Frame::Hello(_) | Frame::Ack(_))
 }
 
 fn is_held(held_by: Option<&watch::Receiver<usize>>) -> bool {
@@ -525,6 +530,8 @@ pub(crate) fn truncated(why: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use creel_protocol::id::EntryId;
+    use creel_protocol::sync::frame::{Hello, VERSION};
 
     /// A peer that was heard long ago because there was nothing to say is not silent when several datagrams are sent at once, but when
     /// they are left unanswered for a while.
@@ -552,5 +559,14 @@ mod tests {
         assert_eq!([1_024, 4_095].map(|there| door(there, false)), [Door::Knock; 2]);
         assert_eq!([1_024, 4_095].map(|there| door(there, true)), [Door::Open; 2]);
         assert_eq!([false, true].map(|proven| door(4_096, proven)), [Door::Shut; 2]);
+    }
+
+    /// A connection that is held back greets all the same: without that its acknowledgements would end the session.
+    #[test]
+    fn a_greeting_does_not_wait() {
+        let hello =
+            Hello { version: VERSION, organisation: OrganisationId([1; 32]), height: 0, head: EntryId([2; 32]) };
+        assert!(!may_wait(&Frame::Hello(hello)) && !may_wait(&Frame::Ack(Vec::new())));
+        assert!(may_wait(&Frame::Edits(Vec::new())) && may_wait(&Frame::Roster(Vec::new())));
     }
 }
