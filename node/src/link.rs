@@ -43,6 +43,8 @@ const FIRST_FLIGHT_BYTES: u64 = 1 << 20;
 const CONTACTS_MAX: usize = 8_192;
 /// Connections accepted at once.
 const CONNECTIONS_MAX: usize = 4_096;
+/// With so many of them, only from addresses that were proven.
+const PROVEN_ABOVE: usize = CONNECTIONS_MAX / 4;
 
 /// Close codes, told to the peer.
 pub(crate) const CLOSE_DONE: VarInt = VarInt::from_u32(0);
@@ -127,13 +129,42 @@ fn alpn(connection: &Connection) -> Option<Vec<u8>> {
     connection.handshake_data()?.downcast::<quinn::crypto::rustls::HandshakeData>().ok()?.protocol
 }
 
+/// What is done with one who wants to connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    Open,
+    /// Let them show first that they are where they say: a first datagram can name any address, and would take a place until the
+    /// handshake has failed.
+    Knock,
+    Shut,
+}
+
+/// With so many connections there: the more there are, the less is anybody trusted. Far below the limit the round trip that
+/// showing one's address takes is saved.
+fn door(connections: usize, address_is_proven: bool) -> Door {
+    match connections {
+        CONNECTIONS_MAX.. => Door::Shut,
+        PROVEN_ABOVE.. if !address_is_proven => Door::Knock,
+        _ => Door::Open,
+    }
+}
+
 impl Links {
     /// Accepts connections until the endpoint closes.
     pub(crate) async fn accept(self, endpoint: Endpoint) {
         while let Some(incoming) = endpoint.accept().await {
-            if endpoint.open_connections() > CONNECTIONS_MAX {
-                incoming.refuse();
-                continue;
+            match door(endpoint.open_connections(), incoming.remote_address_validated()) {
+                Door::Open => {}
+                Door::Knock => {
+                    if let Err(error) = incoming.retry() {
+                        error.into_incoming().refuse();
+                    }
+                    continue;
+                }
+                Door::Shut => {
+                    incoming.refuse();
+                    continue;
+                }
             }
             let links = self.clone();
             tokio::spawn(async move {
@@ -365,7 +396,8 @@ impl Links {
 }
 
 /// Writes what the core hands out; ends when the core is done with the session. While the connection is held back, edits and
-/// roster entries wait: the newer one brings them. Acknowledgements do not, as what they answer came on this one.
+/// roster entries wait: the newer one brings them. Acknowledgements do not, as what they answer came on this one; nor does the
+/// greeting, without which nothing else may be said.
 async fn write(
     connection: &Connection,
     mut stream: quinn::SendStream,
@@ -379,7 +411,7 @@ async fn write(
             biased;
             () = released(&mut held_by), if !later.is_empty() => later.pop_front().map(LinkOut::Send)?,
             out = frames.recv() => match out? {
-                LinkOut::Send(frame) if !matches!(frame, Frame::Ack(_)) && is_held(held_by.as_ref()) => {
+                LinkOut::Send(frame) if may_wait(&frame) && is_held(held_by.as_ref()) => {
                     later.push_back(frame);
                     continue;
                 }
@@ -403,6 +435,10 @@ async fn write(
     }
 }
 
+fn may_wait(frame: &Frame) -> bool {
+    !matches!(frame, Frame::Hello(_) | Frame::Ack(_))
+}
+
 fn is_held(held_by: Option<&watch::Receiver<usize>>) -> bool {
     held_by.is_some_and(|held_by| *held_by.borrow() > 0)
 }
@@ -418,19 +454,43 @@ async fn released(held_by: &mut Option<watch::Receiver<usize>>) {
 /// Ends when a peer has answered nothing for a while though it was sent several datagrams: it may have been switched off, and QUIC
 /// alone would wait for all of [`IDLE`].
 async fn falls_silent(connection: &Connection) {
-    // Frames, not datagrams: anybody may send those, and a peer that was started anew answers with resets that prove nothing.
-    let heard = |stats: &quinn::ConnectionStats| stats.frame_rx.acks + stats.frame_rx.stream + stats.frame_rx.ping;
-    let (mut answers, mut sent, mut since) = (0, 0, Instant::now());
+    let mut silence = Silence::new(Instant::now());
     loop {
         let stats = connection.stats();
-        if heard(&stats) != answers {
-            (answers, sent, since) = (heard(&stats), stats.udp_tx.datagrams, Instant::now());
-        }
-        let silent = since.elapsed() > SILENT + 2 * connection.rtt();
-        if silent && stats.udp_tx.datagrams >= sent + UNANSWERED {
+        // Frames, not datagrams: anybody may send those, and a peer that was started anew answers with resets that prove nothing.
+        let heard = stats.frame_rx.acks + stats.frame_rx.stream + stats.frame_rx.ping;
+        let silent = silence.look(Instant::now(), heard, stats.udp_tx.datagrams);
+        if silent > SILENT + 2 * connection.rtt() {
             return;
         }
         tokio::time::sleep(SILENT / 6).await;
+    }
+}
+
+/// For how long a peer has left unanswered what is to be answered.
+#[derive(Debug)]
+struct Silence {
+    heard: u64,
+    /// What was sent when it was heard last.
+    sent: u64,
+    since: Instant,
+}
+
+impl Silence {
+    fn new(now: Instant) -> Self {
+        Self { heard: 0, sent: 0, since: now }
+    }
+
+    /// How long it lasts by now. A peer that has nothing to answer is not silent, however long ago it was heard: that begins when
+    /// so much was sent that it should answer.
+    fn look(&mut self, now: Instant, heard: u64, sent: u64) -> Duration {
+        if heard != self.heard {
+            (self.heard, self.sent) = (heard, sent);
+        }
+        if sent < self.sent + UNANSWERED {
+            self.since = now;
+        }
+        now.saturating_duration_since(self.since)
     }
 }
 
@@ -465,4 +525,48 @@ fn not_a_member(peer: &DeviceKey) -> String {
 
 pub(crate) fn truncated(why: &str) -> String {
     why.chars().take(120).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use creel_protocol::id::EntryId;
+    use creel_protocol::sync::frame::{Hello, VERSION};
+
+    /// A peer that was heard long ago because there was nothing to say is not silent when several datagrams are sent at once, but when
+    /// they are left unanswered for a while.
+    #[test]
+    fn silence_begins_with_what_is_not_answered() {
+        let began = Instant::now();
+        let after = |ms: u64| began + Duration::from_millis(ms);
+        let mut silence = Silence::new(began);
+        assert_eq!(silence.look(after(0), 7, 10), Duration::ZERO);
+        // Nothing is said for 19 s, then a burst just before it is looked.
+        assert_eq!(silence.look(after(18_500), 7, 10), Duration::ZERO);
+        assert_eq!(silence.look(after(19_000), 7, 10 + UNANSWERED), Duration::from_millis(500));
+        assert_eq!(silence.look(after(22_000), 7, 12 + UNANSWERED), Duration::from_millis(3_500));
+        // It answers after all.
+        assert_eq!(silence.look(after(22_500), 8, 14 + UNANSWERED), Duration::ZERO);
+        // A few datagrams may be acknowledgements only.
+        assert_eq!(silence.look(after(40_000), 8, 13 + 2 * UNANSWERED), Duration::ZERO);
+    }
+
+    /// Whoever comes is let in at once while there is much room, has to show its address when there is less, and is turned away
+    /// in the end.
+    #[test]
+    fn strangers_do_not_fill_the_house() {
+        assert_eq!([0, 1_023].map(|there| door(there, false)), [Door::Open; 2]);
+        assert_eq!([1_024, 4_095].map(|there| door(there, false)), [Door::Knock; 2]);
+        assert_eq!([1_024, 4_095].map(|there| door(there, true)), [Door::Open; 2]);
+        assert_eq!([false, true].map(|proven| door(4_096, proven)), [Door::Shut; 2]);
+    }
+
+    /// A connection that is held back greets all the same: without that its acknowledgements would end the session.
+    #[test]
+    fn a_greeting_does_not_wait() {
+        let hello =
+            Hello { version: VERSION, organisation: OrganisationId([1; 32]), height: 0, head: EntryId([2; 32]) };
+        assert!(!may_wait(&Frame::Hello(hello)) && !may_wait(&Frame::Ack(Vec::new())));
+        assert!(may_wait(&Frame::Edits(Vec::new())) && may_wait(&Frame::Roster(Vec::new())));
+    }
 }
