@@ -114,6 +114,8 @@ export interface Row {
   stop: number | null;
   opened: string;
   since: string;
+  /** When it was signed for, by the clock of the device that recorded it. */
+  signed?: string | null;
   messages: number;
   lines: number;
   kinds: Kind[];

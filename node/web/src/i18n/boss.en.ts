@@ -21,7 +21,6 @@ const en: { [key in keyof typeof zh]: string } = {
   'boss.days_title': 'Day by day',
   'boss.table': 'The numbers as a table',
   'boss.chart': 'Chart: {title}, {days} days, at most {most}. The table below has the numbers.',
-  'boss.unknown': '{n} more {n:was|were} signed for, but when is not known here: left out.',
   'boss.day': 'Day',
   'boss.open': 'Open',
   'boss.more': 'Show more',

@@ -19,7 +19,6 @@ const zh = {
   'boss.days_title': '逐日',
   'boss.table': '数字表',
   'boss.chart': '图表：{title}，{days} 天，最多 {most}。数字见下方的表。',
-  'boss.unknown': '另有 {n} 单已签收，但本机不知道何时签收，未计入。',
   'boss.day': '日期',
   'boss.open': '未完成',
   'boss.more': '显示更多',

@@ -4,11 +4,14 @@ import { windowOf } from '../../i18n/format';
 
 export const DAY = 86_400_000;
 
-/** When it was signed for, in milliseconds since the Unix epoch; null where it was not, or where that is not known here. */
-export type SignedAt = (row: Row) => number | null;
+/** When it was signed for, in milliseconds since the Unix epoch; null where it was not. */
+function signedAt(row: Row): number | null {
+  const at = row.outcome === 'signed' ? Date.parse(row.signed ?? row.since) : NaN;
+  return Number.isNaN(at) ? null : at;
+}
 
 /** From opening to the signing. Both are claimed times, so a wrong clock can make it negative. */
-export function turnover(row: Row, signedAt: SignedAt): number | null {
+export function turnover(row: Row): number | null {
   const ms = (signedAt(row) ?? NaN) - Date.parse(row.opened);
   return row.outcome === 'signed' && ms >= 0 ? ms : null;
 }
@@ -20,8 +23,8 @@ export function median(numbers: number[]): number | null {
   return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** Null where nothing can be said yet: no window, still open before the window's end, or nobody knows here when it was signed for. */
-export function onTime(row: Row, now: number, signedAt: SignedAt): boolean | null {
+/** Null where nothing can be said yet: no window, still open before the window's end. */
+export function onTime(row: Row, now: number): boolean | null {
   const window = windowOf(row.window);
   if (!window || row.outcome === 'cancelled') return null;
   if (row.outcome === 'signed') {
@@ -47,17 +50,17 @@ export function grouped(rows: Row[], by: (row: Row) => string): Group[] {
   return [...groups.values()].sort((a, b) => b.rows.length - a.rows.length || a.name.localeCompare(b.name));
 }
 
-/** When it came to its end; where it is not known when it was signed for, its last step is what is known. */
-const endedAt = (row: Row, signedAt: SignedAt) => (row.outcome === '' ? Infinity : (signedAt(row) ?? Date.parse(row.since)));
+/** When it came to its end. */
+const endedAt = (row: Row) => (row.outcome === '' ? Infinity : (signedAt(row) ?? Date.parse(row.since)));
 
 /** Shipments that were open at a moment. */
-export const openAt = (rows: Row[], at: number, signedAt: SignedAt) =>
-  rows.filter((row) => Date.parse(row.opened) <= at && endedAt(row, signedAt) > at);
+export const openAt = (rows: Row[], at: number) =>
+  rows.filter((row) => Date.parse(row.opened) <= at && endedAt(row) > at);
 
 /** Shipments that were delivered on the day that ends then. */
-export const deliveredOn = (rows: Row[], end: number, signedAt: SignedAt) => {
+export const deliveredOn = (rows: Row[], end: number) => {
   const start = new Date(end).setHours(0, 0, 0, 0);
-  return rows.filter((row) => row.outcome === 'signed' && endedAt(row, signedAt) >= start && endedAt(row, signedAt) <= end);
+  return rows.filter((row) => row.outcome === 'signed' && endedAt(row) >= start && endedAt(row) <= end);
 };
 
 export interface DayFigures {
@@ -68,7 +71,7 @@ export interface DayFigures {
 }
 
 /** How many were open at the end of each day, and delivered on it. Each row is looked at once, however many days there are. */
-export function perDay(rows: Row[], ends: number[], signedAt: SignedAt): DayFigures[] {
+export function perDay(rows: Row[], ends: number[]): DayFigures[] {
   const days = ends.map((end) => ({ end, open: 0, delivered: 0 }));
   const start = new Date(ends[0] ?? 0).setHours(0, 0, 0, 0);
   /** The first day that ends at or after a moment. */
@@ -83,7 +86,7 @@ export function perDay(rows: Row[], ends: number[], signedAt: SignedAt): DayFigu
   };
   const opened = new Array<number>(ends.length + 1).fill(0);
   for (const row of rows) {
-    const [from, to] = [Date.parse(row.opened), endedAt(row, signedAt)];
+    const [from, to] = [Date.parse(row.opened), endedAt(row)];
     if (Number.isNaN(from) || Number.isNaN(to)) continue;
     const [first, last] = [dayOf(from), dayOf(to)];
     if (last > first) {
