@@ -18,6 +18,7 @@ use shared::{LIMIT, Office};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
+use tokio::time::timeout;
 
 /// Garbage datagrams, also ones that begin like QUIC's, cost the hub nothing but the look at them.
 #[test]
@@ -161,6 +162,11 @@ fn strangers_at_the_door() {
         let greeting = framed(&[0x82, 0x06, 0x80]);
         let closed = say(&silent[0].1, &greeting, false).await.expect("the hub closes");
         assert!(closed.contains("not a member") && closed.contains("invite"), "{closed}");
+        // Nobody listens to what they would say: they are told at once.
+        for (_endpoint, connection) in &silent {
+            let closed = timeout(LIMIT, connection.closed()).await.expect("the hub closes").to_string();
+            assert!(closed.contains("not a member"), "{closed}");
+        }
         for bytes in [vec![0xff; 4], greeting, vec![0, 0, 0, 3, 1, 2, 3]] {
             let (_endpoint, connection) = dial(hub, &[9; 32], "creel-enrol/1").await.expect("anybody may try to enrol");
             let closed = say(&connection, &bytes, false).await.expect("the hub closes");

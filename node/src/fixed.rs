@@ -7,6 +7,7 @@
 //! waits, which is for the hub's road.
 
 use crate::link::{self, CLOSE_DONE, Links, peer_key, transport};
+use crate::pause::Pause;
 use crate::tls::{self, Whom};
 use creel_protocol::id::DeviceKey;
 use ed25519_dalek::SigningKey;
@@ -16,7 +17,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The first pause between two attempts; it doubles.
+/// The first pause between two attempts; it doubles, until a connection stands.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
 /// The longest pause while an edit waits, and while none does.
 const PAUSE_MAX: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
@@ -39,13 +40,15 @@ impl Fixed {
         };
         let mut config = quinn::ClientConfig::new(Arc::new(tls));
         config.transport_config(transport());
-        let mut pause = PAUSE_MIN;
+        let mut pause = Pause::new(PAUSE_MIN, PAUSE_MAX.1);
         let mut told = String::new();
         loop {
-            let began = Instant::now();
-            let why = match link::connect(&self.endpoint, &config, &self.address).await {
-                Ok(connection) => self.meet(&connection).await,
-                Err(why) => why,
+            let (why, stood) = match link::connect(&self.endpoint, &config, &self.address).await {
+                Ok(connection) => {
+                    let began = Instant::now();
+                    (self.meet(&connection).await, began.elapsed())
+                }
+                Err(why) => (why, Duration::ZERO),
             };
             // The same each minute would fill the log.
             if why == told {
@@ -54,11 +57,7 @@ impl Fixed {
                 tracing::info!(address = %self.address, "not connected: {why}");
                 told = why;
             }
-            if began.elapsed() > PAUSE_MAX.0 {
-                pause = PAUSE_MIN;
-            }
-            self.rest(pause).await;
-            pause *= 2;
+            self.rest(pause.after(stood)).await;
         }
     }
 

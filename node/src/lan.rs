@@ -5,21 +5,27 @@
 //! the handshake, and the core looks it up in the roster. Of two devices that find each other the one with the lower key dials.
 
 use crate::link::{self, Links, transport};
+use crate::pause::Pause;
 use crate::tickets::Tickets;
 use crate::tls;
 use creel_protocol::id::{DeviceKey, OrganisationId};
 use ed25519_dalek::SigningKey;
+use futures_util::FutureExt;
 use mdns_sd::{ResolvedService, ServiceDaemon, ServiceEvent, ServiceInfo};
 use quinn::Endpoint;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 const SERVICE: &str = "_creel._udp.local.";
-/// How often devices that are there and have no connection are dialled.
+/// How often it is looked for devices that are there and have no connection.
 const AGAIN: Duration = Duration::from_secs(10);
+/// The longest pause between two attempts with one that tells of itself and does not answer, or hangs up, while no edit waits.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Addresses of a device that are tried.
 const ADDRESSES_MAX: usize = 4;
 /// Devices remembered at once.
@@ -38,7 +44,23 @@ pub(crate) struct Lan {
 struct Found {
     addresses: Vec<SocketAddr>,
     config: quinn::ClientConfig,
-    dialling: Option<JoinHandle<()>>,
+    /// Yields how long a connection stood.
+    dialling: Option<JoinHandle<Duration>>,
+    pause: Pause,
+    /// When it is dialled again.
+    again: Instant,
+}
+
+impl Found {
+    fn new(addresses: Vec<SocketAddr>, config: quinn::ClientConfig) -> Self {
+        Self { addresses, config, dialling: None, pause: Pause::new(AGAIN / 2, PAUSE_MAX), again: Instant::now() }
+    }
+
+    /// Something has changed: it is tried again at once.
+    fn hope(&mut self) {
+        self.pause.reset();
+        self.again = Instant::now();
+    }
 }
 
 /// What tells devices of one organisation from others on the same network, without naming it.
@@ -86,6 +108,7 @@ impl Lan {
                     found.retain(|key, _| self.links.shell.signals.is_member(key));
                     events = daemon.browse(SERVICE)?;
                 }
+                () = self.links.shell.signals.road.notified() => found.values_mut().for_each(Found::hope),
                 _ = again.tick() => {}
             }
             for (key, found) in &mut found {
@@ -108,14 +131,17 @@ impl Lan {
         let told = service.get_addresses_v4().into_iter().take(ADDRESSES_MAX);
         let addresses = told.map(|address| SocketAddr::from((address, port))).collect();
         if let Some(known) = found.get_mut(&key) {
-            known.addresses = addresses;
+            if known.addresses != addresses {
+                known.addresses = addresses;
+                known.hope();
+            }
         } else if found.len() < FOUND_MAX {
             match tls::client(&self.device, tls::Whom::Member(key, Arc::new(Tickets::default()))) {
                 Ok(tls) => {
                     let mut config = quinn::ClientConfig::new(Arc::new(tls));
                     config.transport_config(transport());
                     tracing::info!(device = %key.short(), "found another device on this network");
-                    found.insert(key, Found { addresses, config, dialling: None });
+                    found.insert(key, Found::new(addresses, config));
                 }
                 Err(error) => tracing::warn!("{error}"),
             }
@@ -127,7 +153,12 @@ impl Lan {
             let contacts = self.links.contacts.lock().unwrap_or_else(PoisonError::into_inner);
             contacts.get(&key).is_some_and(link::Contact::is_near)
         };
-        if near || found.dialling.as_ref().is_some_and(|task| !task.is_finished()) {
+        if let Some(stood) = found.dialling.take_if(|task| task.is_finished()) {
+            let stood = stood.now_or_never().and_then(Result::ok).unwrap_or_default();
+            found.again = Instant::now() + found.pause.after(stood);
+        }
+        let waits = self.links.shell.signals.waiting.load(Ordering::Relaxed) > 0;
+        if near || found.dialling.is_some() || (found.again > Instant::now() && !waits) {
             return;
         }
         let (links, endpoint) = (self.links.clone(), self.endpoint.clone());
@@ -136,12 +167,14 @@ impl Lan {
             for address in addresses {
                 match link::connect(&endpoint, &config, &address.to_string()).await {
                     Ok(connection) => {
+                        let began = Instant::now();
                         links.meet(&connection, key).await;
-                        return;
+                        return began.elapsed();
                     }
                     Err(why) => tracing::debug!(%address, "a device on this network does not answer: {why}"),
                 }
             }
+            Duration::ZERO
         }));
     }
 }

@@ -15,6 +15,7 @@ mod framing;
 mod http;
 mod lan;
 mod link;
+mod pause;
 mod photo_link;
 mod photos;
 mod road;

@@ -171,6 +171,14 @@ impl Links {
                 connection.close(CLOSE_REFUSED, b"enrolment refused");
             }
         } else if let Some(peer) = peer_key(&connection) {
+            // Anybody can make a key. The core would refuse it too, but not before it was listened to and remembered.
+            if !self.shell.signals.is_member(&peer) {
+                self.shell.signals.malformed.fetch_add(1, Ordering::Relaxed);
+                let why = not_a_member(&peer);
+                tracing::warn!(peer = %peer.short(), address = %connection.remote_address(), "refused: {why}");
+                connection.close(CLOSE_REFUSED, truncated(&why).as_bytes());
+                return Ok(());
+            }
             let place = self.abreast.begin(peer, &connection);
             let side = Side::Accepted(place.held_by.clone());
             let chosen = async {
@@ -448,6 +456,11 @@ pub(crate) async fn connect(
         }
     }
     Err(last)
+}
+
+/// What a stranger is told.
+fn not_a_member(peer: &DeviceKey) -> String {
+    format!("device {} is not a member of this organisation: ask its hub for an invite", peer.short())
 }
 
 pub(crate) fn truncated(why: &str) -> String {

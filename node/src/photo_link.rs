@@ -74,10 +74,54 @@ struct State {
     busy: HashSet<FileHash>,
     /// Not there when a peer was asked for them: when to ask it again, and the pause after that.
     missed: HashMap<(DeviceKey, FileHash), (Instant, Duration)>,
-    /// How many connections of a peer have fetched: only the newest does.
-    newest: HashMap<DeviceKey, watch::Sender<u64>>,
+    /// The connections of a peer that would fetch: only the newest does.
+    turns: HashMap<DeviceKey, Turns>,
     /// When it was looked last for parts that nobody wants any more.
     swept: Option<Instant>,
+}
+
+/// Connections of one peer that would fetch.
+#[derive(Debug)]
+struct Turns {
+    /// Their numbers, ascending.
+    alive: Vec<u64>,
+    newest: watch::Sender<u64>,
+}
+
+/// A connection among those of its peer, for as long as this is held: while a newer one is there it is not its turn, because the
+/// older may be dead without knowing. Where the newer one goes first, as an attempt does that was not the one to be answered, it
+/// is the older one's turn again.
+#[derive(Debug)]
+struct Turn<'a> {
+    wanted: &'a Wanted,
+    peer: DeviceKey,
+    own: u64,
+    newest: watch::Receiver<u64>,
+}
+
+impl Turn<'_> {
+    /// Ends when it is this connection's turn.
+    async fn comes(&mut self) {
+        // What it waits for lives as long as this does.
+        let _ = self.newest.wait_for(|newest| *newest == self.own).await;
+    }
+
+    /// Ends when it is not.
+    async fn goes(&mut self) {
+        let _ = self.newest.wait_for(|newest| *newest != self.own).await;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut state = self.wanted.state();
+        let Some(turns) = state.turns.get_mut(&self.peer) else { return };
+        turns.alive.retain(|number| *number != self.own);
+        match turns.alive.last() {
+            Some(newest) => drop(turns.newest.send_replace(*newest)),
+            None => drop(state.turns.remove(&self.peer)),
+        }
+    }
 }
 
 /// A photo that is on its way on one connection; until this is dropped no other asks for it.
@@ -149,18 +193,18 @@ impl Wanted {
         Some(Taken { wanted: self, photo: found })
     }
 
-    /// A connection of this peer begins to fetch. What is returned ends when another one does: the old one may be dead
-    /// without knowing.
-    fn newest(&self, peer: DeviceKey) -> impl Future<Output = ()> + use<> {
+    /// A connection of this peer begins to fetch.
+    fn turn(&self, peer: DeviceKey) -> Turn<'_> {
         let mut state = self.state();
-        let count = state.newest.entry(peer).or_insert_with(|| watch::Sender::new(0));
-        count.send_modify(|count| *count += 1);
-        let (mut newest, own) = (count.subscribe(), *count.borrow());
-        async move {
-            if newest.wait_for(|count| *count != own).await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
+        let turns =
+            state.turns.entry(peer).or_insert_with(|| Turns { alive: Vec::new(), newest: watch::Sender::new(0) });
+        // Higher than all that are there; what is gone is in nobody's way.
+        let own = turns.alive.last().map_or(0, |last| last + 1);
+        turns.alive.push(own);
+        turns.newest.send_replace(own);
+        let newest = turns.newest.subscribe();
+        drop(state);
+        Turn { wanted: self, peer, own, newest }
     }
 }
 
@@ -262,11 +306,14 @@ impl Links {
 
     /// Fetches from a peer what is wanted and it has, for as long as the connection stands.
     pub(crate) async fn fetch_photos(&self, connection: &Connection, peer: DeviceKey) -> String {
-        let newer = self.wanted.newest(peer);
-        tokio::select! {
-            why = self.fetch_all(connection, peer) => why,
-            // This connection may still carry other things.
-            () = newer => std::future::pending().await,
+        let mut turn = self.wanted.turn(peer);
+        loop {
+            turn.comes().await;
+            tokio::select! {
+                why = self.fetch_all(connection, peer) => return why,
+                // This connection may still carry other things.
+                () = turn.goes() => {}
+            }
         }
     }
 
@@ -516,6 +563,28 @@ mod tests {
         let photo = FileHash([7; 32]);
         let bytes: [u8; REQUEST_BYTES] = request(GET, photo, 3_000_000, 4_096).try_into().expect("it has that length");
         assert_eq!(asked(&bytes), (GET, photo, 3_000_000, 4_096));
+    }
+
+    /// Of the connections of a peer the newest fetches, and when that is gone the one before it; of a peer without any nothing is
+    /// remembered.
+    #[tokio::test]
+    async fn the_newest_connection_fetches() {
+        let (peer, other) = (DeviceKey([1; 32]), DeviceKey([2; 32]));
+        let wanted = Wanted::new(PhotoPolicy::All, 0);
+        let is_its = |turn: &Turn<'_>| *turn.newest.borrow() == turn.own;
+        let mut first = wanted.turn(peer);
+        let second = wanted.turn(peer);
+        let elsewhere = wanted.turn(other);
+        assert!(!is_its(&first) && is_its(&second) && is_its(&elsewhere));
+        drop(second);
+        assert!(is_its(&first), "it waits for one that is gone");
+        first.comes().await;
+        let third = wanted.turn(peer);
+        first.goes().await;
+        drop(first);
+        assert!(is_its(&third));
+        drop((third, elsewhere));
+        assert!(wanted.state().turns.is_empty());
     }
 
     /// A photo that was not there is asked for again later, and at once if somebody wants to see it; one that is on its

@@ -7,6 +7,7 @@
 //! first that answers wins.
 
 use crate::link::{CLOSE_DONE, CLOSE_REFUSED, HANDSHAKE, Links, Side, peer_key, truncated};
+use crate::pause::Pause;
 use crate::shell::Shell;
 use crate::tickets::Tickets;
 use creel_protocol::id::DeviceKey;
@@ -60,6 +61,7 @@ struct Standing {
     connection: Connection,
     session: Arc<AtomicU64>,
     task: tokio::task::JoinHandle<()>,
+    since: Instant,
 }
 
 impl Standing {
@@ -68,7 +70,8 @@ impl Standing {
     }
 
     fn is_over(&self) -> bool {
-        self.task.is_finished()
+        // The task may not have noticed yet.
+        self.task.is_finished() || self.connection.close_reason().is_some()
     }
 }
 
@@ -104,6 +107,7 @@ impl Road {
     /// Keeps a connection to the hub, for as long as the node runs.
     pub(crate) async fn keep(self) {
         let mut standing: Option<Standing> = None;
+        let mut pause = Pause::new(PAUSE_MIN, PAUSE_IDLE_MAX);
         loop {
             let began = Instant::now();
             if let Some(answered) = self.seek(standing.as_ref()).await {
@@ -112,13 +116,27 @@ impl Road {
             }
             if let Some(current) = &standing {
                 self.stay(current).await;
-                if current.is_over() {
-                    tracing::info!("the connection to the hub ended");
-                    standing = None;
-                }
             }
-            // A hub that answers and hangs up is not dialled in a tight loop.
+            if let Some(current) = standing.take_if(|current| current.is_over()) {
+                tracing::info!("the connection to the hub ended");
+                let stood = current.since.elapsed();
+                self.rest(&mut pause, stood).await;
+            }
             tokio::time::sleep(PAUSE_MIN.saturating_sub(began.elapsed())).await;
+        }
+    }
+
+    /// After a connection that ended. A hub that answers and hangs up, because it refuses us or speaks another version, is dialled
+    /// ever more seldom, until somebody says that there is a road.
+    async fn rest(&self, pause: &mut Pause, stood: Duration) {
+        let signals = &self.links.shell.signals;
+        tokio::select! {
+            () = tokio::time::sleep(pause.after(stood).saturating_sub(stood)) => {}
+            () = signals.nudge.notified() => {
+                self.tickets.set_urgent(true);
+                pause.reset();
+            }
+            () = signals.waits.notified() => {}
         }
     }
 
@@ -268,7 +286,7 @@ impl Road {
                         let session = Arc::new(AtomicU64::default());
                         let (road, carried, number) = (self.clone(), connection.clone(), Arc::clone(&session));
                         let task = tokio::spawn(async move { road.carry(&carried, &number).await });
-                        return Ok(Standing { connection, session, task });
+                        return Ok(Standing { connection, session, task, since: Instant::now() });
                     }
                     Ok(Err(error)) => last = format!("{target}: {error}"),
                     Err(_) => last = format!("{target} does not answer"),
@@ -297,7 +315,7 @@ impl Road {
         let (answered, answer) = oneshot::channel();
         let early = self.clone().early(connection.clone(), accepted, Arc::clone(&session), answered);
         // Made before the answer, so that a connection that nobody waits for any more is closed.
-        let standing = Standing { connection, session, task: tokio::spawn(early) };
+        let standing = Standing { connection, session, task: tokio::spawn(early), since: Instant::now() };
         (timeout(patience, answer).await == Ok(Ok(true))).then_some(standing)
     }
 

@@ -68,7 +68,7 @@ type Answer = oneshot::Sender<Result<Reply, Refusal>>;
 pub(crate) struct Signals {
     /// Edits held here that the hub is not known to have.
     pub(crate) waiting: AtomicU64,
-    /// What peers sent that is not even a frame: the core never saw it.
+    /// What was refused before the core saw it: what is not even a frame, and strangers.
     pub(crate) malformed: AtomicU64,
     /// Rung when an edit begins to wait.
     pub(crate) waits: Notify,

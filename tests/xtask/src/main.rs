@@ -13,8 +13,9 @@ cargo xtask COMMAND
 
   test            everything CI runs: format, lints, tests, screens, planted bugs, interop, a browser, simulator, a demo
   test --quick    format, lints and tests only
-  picture         runs the demo and draws what it prints into docs/demo.svg
-  bench NAME      a bench whose figures stand in docs/benchmarks.md: drivers, durable, flight, ingest,
+  picture         makes the pictures in docs: what the demo prints, and its page
+  shots FOLDER    a picture of every screen, zh and en, phone and desktop
+  bench NAME      a bench whose figures stand in docs/benchmarks.md: board, drivers, durable, flight, ingest,
                   photo, reconnect, scale, sync
 ";
 
@@ -25,8 +26,10 @@ fn main() -> ExitCode {
         ["test"] => test(false),
         ["test", "--quick"] => test(true),
         ["bench", "sync", ref more @ ..] => sync(more),
+        ["bench", "board"] => web::board(),
         ["bench", name] => bench(name),
-        ["picture"] => picture::draw(),
+        ["picture"] => picture::draw().and_then(|()| web::pictures()),
+        ["shots", folder] => web::shots(folder),
         _ => {
             print!("{HELP}");
             return if matches!(words[..], [] | ["help" | "--help" | "-h"]) {
@@ -179,8 +182,8 @@ fn bench(name: &str) -> Result<(), String> {
             steps.run("release build", &mut cargo(&["build", "--release", "--workspace", "--bins"]))?;
             steps.run(name, Command::new(built("bench")).arg(name))
         }
-        _ => {
-            Err(format!("there is no bench “{name}”: drivers, durable, flight, ingest, photo, reconnect, scale, sync"))
-        }
+        _ => Err(format!(
+            "there is no bench “{name}”: board, drivers, durable, flight, ingest, photo, reconnect, scale, sync"
+        )),
     }
 }

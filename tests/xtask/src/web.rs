@@ -1,6 +1,6 @@
 //! The screens: built again and held against what is committed, and walked through in a real browser.
 
-use super::{Steps, built, root};
+use super::{Steps, built, cargo, root};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -63,8 +63,8 @@ fn files(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>, String> {
     Ok(found)
 }
 
-/// Real nodes, a real browser.
-pub(crate) fn walk(steps: &mut Steps) -> Result<(), String> {
+/// A browser, installed where it is missing and can be.
+fn browser(steps: &mut Steps) -> Result<&'static str, String> {
     if !BROWSERS.into_iter().any(is_there) {
         // Debian, as root: what a clean CI machine is.
         let mut update = Command::new("apt-get");
@@ -76,8 +76,49 @@ pub(crate) fn walk(steps: &mut Steps) -> Result<(), String> {
             .run("browser: Chromium", install.args(packages).env("DEBIAN_FRONTEND", "noninteractive"))
             .map_err(|_| advice.to_owned())?;
     }
-    let browser = BROWSERS.into_iter().find(|name| is_there(name)).unwrap_or("chromium");
-    let mut walk = Command::new("node");
-    walk.args(["--test", "--test-concurrency=1", "tests/e2e/"]).current_dir(root());
-    steps.run("browser: screens", walk.env("CREEL", built("creel")).env("CREEL_BROWSER", browser))
+    Ok(BROWSERS.into_iter().find(|name| is_there(name)).unwrap_or("chromium"))
+}
+
+/// A script of `tests/e2e`.
+fn script(words: &[&str], browser: &str) -> Command {
+    let mut node = Command::new("node");
+    node.args(words).current_dir(root()).env("CREEL", built("creel")).env("CREEL_BROWSER", browser);
+    node
+}
+
+/// Real nodes, a real browser.
+pub(crate) fn walk(steps: &mut Steps) -> Result<(), String> {
+    let browser = browser(steps)?;
+    let mut tests: Vec<String> =
+        files(&root().join("tests/e2e"))?.into_keys().map(|name| format!("tests/e2e/{}", name.display())).collect();
+    tests.retain(|name| name.ends_with(".test.mjs"));
+    let words = ["--test", "--test-concurrency=1"].into_iter().chain(tests.iter().map(String::as_str));
+    steps.run("browser: screens", &mut script(&words.collect::<Vec<_>>(), browser))
+}
+
+/// What a script of `tests/e2e` needs, and the script.
+fn with_browser(name: &str, words: &[&str], more: &[(&str, &str)]) -> Result<(), String> {
+    let mut steps = Steps::new();
+    steps.run("build", &mut cargo(&["build", "--release", "--package", "creel"]))?;
+    steps.run("screens: npm packages", &mut npm(&["ci", "--no-fund", "--no-audit"]))?;
+    let browser = browser(&mut steps)?;
+    steps.run(name, script(words, browser).envs(more.iter().copied()))
+}
+
+/// A picture of every screen, into a folder.
+pub(crate) fn shots(folder: &str) -> Result<(), String> {
+    let folder = std::path::absolute(folder).map_err(|error| format!("{folder}: {error}"))?;
+    let folder = folder.to_string_lossy().into_owned();
+    with_browser("pictures", &["--test", "tests/e2e/screens.test.mjs"], &[("CREEL_SHOTS", &folder)])
+}
+
+/// README's picture, in both languages.
+pub(crate) fn pictures() -> Result<(), String> {
+    with_browser("a picture", &["tests/e2e/picture.mjs", "en", "docs/screens.png"], &[])?;
+    with_browser("a picture", &["tests/e2e/picture.mjs", "zh", "docs/screens.zh.png"], &[])
+}
+
+/// A board of ten thousand shipments.
+pub(crate) fn board() -> Result<(), String> {
+    with_browser("bench", &["tests/e2e/board.bench.mjs"], &[])
 }
