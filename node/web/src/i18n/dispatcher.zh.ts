@@ -41,6 +41,7 @@ const zh = {
   'dispatcher.nothing_set': '请至少填写一项',
   'dispatcher.planned': '已修改 {n} 票',
   'dispatcher.inbox': '待处理',
+  'dispatcher.list': '列表',
   'dispatcher.inbox_empty': '没有待处理的事项',
   'dispatcher.kinds': '种类，点击筛选',
   'dispatcher.kind_contradiction': '记录互相矛盾',
