@@ -13,7 +13,7 @@ const en: { [key in keyof typeof zh]: string } = {
   'boss.none': 'None in this period',
   'boss.by_shop': 'Signed, by shop',
   'boss.by_driver': 'Signed, by driver',
-  'boss.by_run': 'Signed, by route',
+  'boss.by_run': 'Signed, by run',
   'boss.month': 'Month end',
   'boss.which_month': 'Month',
   'boss.xlsx': 'Download sheet (Excel, WPS)',

@@ -11,7 +11,7 @@ const zh = {
   'boss.none': '该时段没有',
   'boss.by_shop': '各门店签收率',
   'boss.by_driver': '各司机签收率',
-  'boss.by_run': '各线路签收率',
+  'boss.by_run': '各车次签收率',
   'boss.month': '月结',
   'boss.which_month': '月份',
   'boss.xlsx': '下载表格（Excel、WPS）',
