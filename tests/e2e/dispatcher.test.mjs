@@ -18,7 +18,8 @@ test('orders that have no driver get one, who sees them at once', async () => {
   const numbers = ['M20260601-0005', 'M20260601-0006', 'M20260601-0007'];
   await firm.hub.creel('plan', ...numbers, 'driver=');
   const phone = await firm.page(driver, { width: 360, height: 740 });
-  const stops = phone.locator('li .number');
+  // The stops alone: news above them name shipments too.
+  const stops = phone.locator('ol .number');
   await stops.first().waitFor();
   for (const number of numbers) assert.equal(await stops.filter({ hasText: number }).count(), 0, 'not there before');
   const taps = new Taps();
@@ -46,8 +47,8 @@ test('a contradiction is settled', async () => {
   const taps = new Taps();
   await page.goto(`http://${firm.hub.http}/#/board`);
   await taps.on(page.getByRole('link', { name: /^Inbox/ }));
-  // What contradicts itself stands above all that is overdue.
-  await taps.on(page.getByRole('link', { name: new RegExp(`^Records contradict each other.*${number}`) }));
+  // What contradicts itself stands above all that is overdue, and is marked as new.
+  await taps.on(page.getByRole('link', { name: new RegExp(`^New Records contradict each other.*${number}`) }));
   const sides = page.locator('.exception .side');
   await sides.nth(1).waitFor();
   await taps.on(sides.filter({ hasText: 'Signed' }).getByRole('button', { name: 'This one stands' }));

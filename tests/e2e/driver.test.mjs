@@ -44,7 +44,7 @@ async function sign(page) {
 test('what was signed for without signal is on the dispatcher\'s screen when the road is back', async () => {
   const board = await firm.page(firm.hub);
   const page = await firm.page(driver, phone);
-  const stops = page.locator('li .number');
+  const stops = page.locator('ol .number');
   await stops.nth(3).waitFor();
   const [failed, ...numbers] = (await stops.allInnerTexts()).slice(0, 4);
   await firm.hub.kill();

@@ -1,6 +1,7 @@
 // The interface over a node's HTTP API.
 
 import { CreelError, newTap, type Creel, type Follower, type Tap } from './creel';
+import { drawnIn } from './proof';
 import type * as Its from './types';
 
 const BASE = 'api/v1';
@@ -88,6 +89,7 @@ export class HttpCreel implements Creel {
   verify = (ref: string) => this.#get<Its.Verdict>(`/shipments/${part(ref)}/verify`);
   tracking = (ref: string) => this.#get<{ path: string; url: string | null }>(`/shipments/${part(ref)}/tracking`);
   photo = async (hash: string) => (await this.#send(`/photos/${part(hash)}`)).blob();
+  drawn = async (ref: string) => drawnIn(new Uint8Array(await (await this.#send(`/shipments/${part(ref)}/proof`)).arrayBuffer()));
   sheet = (fromMs: number, toMs: number) => this.#get<Its.SheetRow[]>(`/sheet?from=${fromMs}&to=${toMs}`);
   proofLink = (ref: string) => `${BASE}/shipments/${part(ref)}/proof`;
   sheetLink = (from: string, to: string, language: Its.Language, format: 'xlsx' | 'csv') =>

@@ -41,7 +41,7 @@ const en: { [key in keyof typeof zh]: string } = {
   'connection.live': 'Live',
   'connection.stale': 'Not connected to this device since {since}. What you see may be out of date.',
   'connection.at_hub': 'Everything is at the hub',
-  'connection.sending': 'Sending {n} {n:record|records} to the hub',
+  'connection.sending': 'Sending {n} {n:record|records} to the hub. Safe on this device.',
   'connection.no_signal': 'No signal. {n} {n:record is|records are} safe on this device.',
   'connection.no_signal_none': 'No signal. Everything recorded here is at the hub.',
   'check.here': 'Safe on this device',

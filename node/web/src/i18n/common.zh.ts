@@ -39,7 +39,7 @@ const zh = {
   'connection.live': '实时',
   'connection.stale': '与本机的连接自 {since} 起中断，以下内容可能已过时。',
   'connection.at_hub': '所有记录已到总部',
-  'connection.sending': '正在发送 {n} 条记录到总部',
+  'connection.sending': '正在发送 {n} 条记录到总部，本机已安全保存。',
   'connection.no_signal': '没有信号。{n} 条记录已安全保存在本机。',
   'connection.no_signal_none': '没有信号。本机的记录都已到总部。',
   'check.here': '已保存在本机',

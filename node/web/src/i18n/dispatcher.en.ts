@@ -43,6 +43,7 @@ const en: { [key in keyof typeof zh]: string } = {
   'dispatcher.nothing_set': 'Fill in something',
   'dispatcher.planned': '{n} {n:shipment|shipments} changed',
   'dispatcher.inbox': 'To be settled',
+  'dispatcher.list': 'List',
   'dispatcher.inbox_empty': 'Nothing to settle',
   'dispatcher.kinds': 'Kinds, press to filter',
   'dispatcher.kind_contradiction': 'Records contradict each other',

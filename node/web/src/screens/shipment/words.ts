@@ -3,6 +3,7 @@
 import type { Shown, TimelineEntry } from '../../creel';
 import { isKey, label, t } from '../../i18n/index.svelte';
 import { stepOf } from '../../live.svelte';
+import { partyName } from '../../parties.svelte';
 
 export const nameOf = (entry: TimelineEntry) => label(entry.label) || t(`shipment.action_${entry.action}`);
 
@@ -28,6 +29,16 @@ export const lineName = (view: Shown, line: string) => {
   const found = view.plan.lines?.find((one) => one.line === line);
   return found?.name ?? found?.sku ?? line;
 };
+
+/** Everyone a shipment concerns beside its driver, each with what they are. */
+export const partiesText = (parties: { [kind: string]: string }) =>
+  Object.entries(parties)
+    .filter(([, party]) => party)
+    .map(([kind, party]) => {
+      const key = `shipment.party_${kind}`;
+      return `${isKey(key) ? t(key) : kind} ${partyName(party)}`;
+    })
+    .join(t('shipment.and'));
 
 /** A place as it stands in an edit (1e-7 degrees), for people. */
 export const placeText = ([latitude, longitude]: readonly [number, number]) =>
