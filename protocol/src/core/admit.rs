@@ -10,9 +10,9 @@ use crate::edit::Edit;
 use crate::id::{DeviceKey, DocumentId, EditId, EntryId};
 use crate::planted::{self, Bug};
 use crate::store::{Store, StoreError};
+use crate::sync::fingerprint::digest;
 use crate::sync::frame::Holds;
 use crate::sync::{Frame, JournalEntry};
-use crate::sync::fingerprint::digest;
 use std::collections::{BTreeMap, HashMap};
 
 /// Edits of one peer about one document that may wait for what they stand on.

@@ -204,6 +204,11 @@ pub enum Refusal {
         /// What it could be.
         candidates: String,
     },
+    /// The tap was another request's.
+    #[error(
+        "this Idempotency-Key was used for something else: send a new one for each act, and the same only to try that act again"
+    )]
+    TapUsed,
     /// Not allowed or malformed, in words that say what to do.
     #[error("{0}")]
     Invalid(String),
@@ -213,7 +218,7 @@ pub enum Refusal {
 }
 
 /// Which shipments a plan is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Targets {
     /// Those named.
     Named(Vec<String>),
@@ -238,7 +243,7 @@ pub struct Order {
 }
 
 /// What a person does.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub enum Act {
     /// Records a step.
     Record {
@@ -246,6 +251,8 @@ pub enum Act {
         shipments: Vec<String>,
         /// What was done.
         record: Record,
+        /// The person's own role, where several share this device: each shipment's workflow says whether it may.
+        role: Option<Role>,
     },
     /// Records a measured value.
     Measure {
@@ -285,6 +292,8 @@ pub enum Act {
         edit: String,
         /// Why.
         note: Option<String>,
+        /// Only if the edit names the same person, where several share this device.
+        own: bool,
     },
     /// Takes orders in.
     Import {

@@ -72,6 +72,11 @@ pub fn request(tap: &Tap) -> Vec<u8> {
     key(b'q', &[&tap.0])
 }
 
+/// `h` tap: digest of what that request asked for.
+pub fn asked(tap: &Tap) -> Vec<u8> {
+    key(b'h', &[&tap.0])
+}
+
 /// `w` edit: the hub is not known to have this edit.
 pub fn waiting(edit: &EditId) -> Vec<u8> {
     key(b'w', &[&edit.0])
