@@ -369,12 +369,13 @@ impl Links {
     ) -> Result<(), FetchError> {
         let folder = self.folder.clone();
         let here = tokio::task::spawn_blocking(move || photos::load(&folder, &photo)).await.map_err(broken)?;
-        if !matches!(here, Ok(Some(_))) {
+        let is_here = matches!(here, Ok(Some(_)));
+        let stream = match asking {
+            Some(asking) => asking,
+            None => asking.insert(Asking::open(connection).await?),
+        };
+        if !is_here {
             self.make_room().await?;
-            let stream = match asking {
-                Some(asking) => asking,
-                None => asking.insert(Asking::open(connection).await?),
-            };
             let part = photos::fetched_part(&self.folder, &photo);
             stream.pieces(photo, &part).await?;
             let folder = self.folder.clone();
@@ -384,16 +385,15 @@ impl Links {
                 .map_err(|error| FetchError::Wrong(error.to_string()))?;
         }
         if self.hub == self.own {
-            let stream = match asking {
-                Some(asking) => asking,
-                None => asking.insert(Asking::open(connection).await?),
-            };
             stream.send.write_all(&request(KEPT, photo, 0, 0)).await.map_err(broken)?;
             // Until its device is known to know, the photo is asked for again on the next connection, and found to be here.
             let mut heard = [0];
             stream.receive.read_exact(&mut heard).await.map_err(broken)?;
         } else {
-            // It came from the hub.
+            // One that came by hand need not be at the hub. It is asked about again, until it is.
+            if is_here && !stream.is_there(photo).await? {
+                return Err(FetchError::NotThere);
+            }
             self.shell.photo(photo, PhotoNews::AtHub).await;
         }
         self.shell.photo(photo, PhotoNews::Kept).await;
@@ -466,6 +466,22 @@ impl Asking {
         // It may be closed already; then the first request tells.
         let _ = send.set_priority(PRIORITY);
         Ok(Self { send, receive, window: WINDOW_BYTES.0, base: Duration::MAX })
+    }
+
+    /// Whether the other has a photo: it is asked for nothing of it.
+    async fn is_there(&mut self, photo: FileHash) -> Result<bool, FetchError> {
+        self.send.write_all(&request(GET, photo, 0, 0)).await.map_err(broken)?;
+        let mut here = [0];
+        self.receive.read_exact(&mut here).await.map_err(broken)?;
+        if here != [HERE] {
+            return Ok(false);
+        }
+        let mut header = [0; HEADER_BYTES];
+        self.receive.read_exact(&mut header).await.map_err(broken)?;
+        if header[8..] != [0; 4] {
+            return Err(FetchError::Wrong("the peer sends more than it was asked for".to_owned()));
+        }
+        Ok(true)
     }
 
     /// Asks for what is missing of a photo, and writes it as it comes.
