@@ -7,7 +7,9 @@ use crate::error::NodeError;
 use crate::folder::Folder;
 use creel_protocol::cbor::Bytes;
 use creel_protocol::core::Core;
-use creel_protocol::core::io::{Act, Input, Keep, Now, Output, PhotoNews, Query, Refusal, Reply, RequestId, SessionId};
+use creel_protocol::core::io::{
+    Act, Input, Keep, Named, Now, Output, PhotoNews, Query, Refusal, Reply, RequestId, SessionId,
+};
 use creel_protocol::edit::Edit;
 use creel_protocol::id::{DeviceKey, DocumentId, FileHash, Tap};
 use creel_protocol::store::StoreError;
@@ -210,9 +212,9 @@ impl Shell {
         }
     }
 
-    /// Photos that are wanted. None while the node stops.
-    pub(crate) async fn wanted_photos(&self, from: Option<DeviceKey>) -> Vec<FileHash> {
-        match self.ask(Query::WantedPhotos { from }).await {
+    /// A page of the photos that are wanted. None at the list's end, and while the node stops.
+    pub(crate) async fn wanted_photos(&self, from: Option<DeviceKey>, after: Option<Named>) -> Vec<Named> {
+        match self.ask(Query::WantedPhotos { from, after }).await {
             Ok(Reply::Photos(photos)) => photos,
             _ => Vec::new(),
         }
