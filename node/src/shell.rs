@@ -18,7 +18,7 @@ use creel_protocol::sync::frame::Redeem;
 use creel_storage::{Engine, SledEngine};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
@@ -72,6 +72,8 @@ pub(crate) struct Signals {
     pub(crate) waiting: AtomicU64,
     /// What was refused before the core saw it: what is not even a frame, and strangers.
     pub(crate) malformed: AtomicU64,
+    /// While one waits: the hub is not heard any more on the connection that stands.
+    pub(crate) unheard: AtomicBool,
     /// Rung when an edit begins to wait.
     pub(crate) waits: Notify,
     /// Documents that changed.
@@ -117,6 +119,7 @@ impl Shell {
         let signals = Arc::new(Signals {
             waiting: AtomicU64::new(core.waiting()),
             malformed: AtomicU64::new(0),
+            unheard: AtomicBool::new(false),
             waits: Notify::new(),
             changes: broadcast::channel(CHANGES).0,
             nudge: Notify::new(),
