@@ -65,7 +65,7 @@ fn a_photo_by_hand_is_not_the_hubs() {
     let dora = office.firm.admit("dispatcher", None, "dora").expect("a dispatcher is admitted");
     driver.relay.cut(true);
     let api = driver.node.api().expect("it runs");
-    let hash = api.post_bytes("/photos", &office.firm.tap(), &[47; 50_000]).expect("it is kept")["hash"].clone();
+    let hash = api.post_bytes("/photos", &office.firm.tap(), &[47; 10_000]).expect("it is kept")["hash"].clone();
     office.record(&driver, &numbers[0], &json!({ "step": "picked_up", "photos": [hash] }));
     let file = office.folder.path().join("day.creel");
     assert!(creel(&driver.node, &["pack", "--photos", "-o", &file.to_string_lossy()]).status.success());
