@@ -52,13 +52,15 @@ pub(super) async fn status(State(api): State<Api>, Extension(who): Extension<Who
         value["https"] =
             json!({ "urls": https.urls, "fingerprint": https.fingerprint, "self_signed": https.self_signed });
     }
+    // A connection stands longer than a road. Where something waits it shows soon that there is none, else when nothing was heard.
+    let unheard = api.shell.signals.unheard.load(Ordering::Relaxed) && value["waiting"].as_u64() > Some(0);
     let contacts = api.contacts.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for peer in value["peers"].as_array_mut().into_iter().flatten() {
         let key = peer["device"].as_str().and_then(|key| DeviceKey::parse(key).ok());
         if let Some(contact) = key.and_then(|key| contacts.get(&key)) {
             peer["address"] = json!(contact.address);
-            // A connection stands longer than a road.
-            peer["connected"] = json!(peer["connected"] == true && contact.is_near());
+            let silent = unheard && peer["hub"] == true;
+            peer["connected"] = json!(peer["connected"] == true && contact.is_near() && !silent);
             peer["last_seen"] = json!(time::rfc3339_at(contact.last_seen));
         }
     }

@@ -128,6 +128,9 @@ pub struct Keep {
     pub left_ms: u64,
 }
 
+/// A photo, after the device that named it.
+pub type Named = (DeviceKey, FileHash);
+
 /// How far a photo has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PhotoNews {
@@ -355,10 +358,12 @@ pub enum Query {
         /// Its number or id.
         shipment: String,
     },
-    /// Photos that are named by records and not known to be here.
+    /// Photos that are named by records and not known to be here, a page of them.
     WantedPhotos {
         /// Only those that this device has, because it named them.
         from: Option<DeviceKey>,
+        /// Where the last page ended.
+        after: Option<Named>,
     },
     /// Whether a peer may have a photo.
     MayFetch {
@@ -717,8 +722,8 @@ pub enum Reply {
     File(Vec<u8>),
     /// The month-end sheet.
     Sheet(Vec<SheetRow>),
-    /// Photos.
-    Photos(Vec<FileHash>),
+    /// Photos that are wanted, in the order of their devices. With none of them the list has ended.
+    Photos(Vec<Named>),
     /// Yes or no.
     Is(bool),
     /// A device became a member.

@@ -137,6 +137,12 @@ pub fn wanted_photo(author: &DeviceKey, photo: &FileHash) -> Vec<u8> {
     key(b'u', &[&author.0, &photo.0])
 }
 
+/// The device and the photo in such a key.
+pub fn wanted(key: &[u8]) -> Option<(DeviceKey, FileHash)> {
+    let (author, photo) = key.get(1..)?.split_first_chunk()?;
+    Some((DeviceKey(*author), FileHash(photo.try_into().ok()?)))
+}
+
 /// `u` device: all such photos of a device.
 pub fn wanted_of(author: &DeviceKey) -> Vec<u8> {
     key(b'u', &[&author.0])
