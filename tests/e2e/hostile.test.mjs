@@ -116,7 +116,8 @@ test('a script in the names of devices, people and steps stays a text', async ()
   await named.creel('join', await invite.getByLabel('Invite', { exact: true }).inputValue());
   await named.start();
   await part('Devices').getByText(SHORT).waitFor();
-  await invite.getByLabel('Party').fill(SCRIPT);
+  await invite.getByLabel('Role').selectOption('shop');
+  await invite.getByLabel('Written in orders as').fill(SCRIPT);
   await invite.getByRole('button', { name: 'Make the invite' }).click();
   await invite.getByRole('alert').filter({ hasText: 'party' }).waitFor();
 
