@@ -247,7 +247,7 @@ test('what no one can mean, but a device can say, breaks no screen', async () =>
   await looksFine(shipments[0]);
 });
 
-/** Marks of lines are kept in plain objects, in which these names are taken: picker/Pick, shop/Receive, shipment/Lines. */
+/** What is marked of a line is kept in plain objects, in which these names are taken. */
 test('a line may be called anything', async () => {
   const lines = ['constructor', '__proto__'].map((line) => ({ line, name: line, quantity: 1_000 }));
   const answer = await firm.hub.post('/imports', { orders: [{ number: 'ODD-LINES', fields: { consignee: 'x' }, lines }] });

@@ -117,7 +117,7 @@ const places = {
   hub: () => [
     ['board'], ['board?by=run', 'board-by-run'], ['board?q=xyz', 'board-none'], ['board', 'board-assign', async (page) => {
       await press(/^全选|^Choose all/)(page);
-      await press(/^指派|^Assign|^分派|^派/)(page);
+      await press(/^派车|^Assign/)(page);
     }],
     ['inbox'], [`inbox/${day.disputed.id}`, 'inbox-disputed'], [`inbox/${day.signed.id}`, 'inbox-short'], ['inbox?kind=message', 'inbox-messages'],
     ['map'], ['contacts'], ['picker'], ['boss'], ['boss/signed', 'boss-signed'], ['admin'], ['scan'], ['nowhere'],
