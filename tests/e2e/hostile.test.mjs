@@ -116,7 +116,8 @@ test('a script in the names of devices, people and steps stays a text', async ()
   await named.creel('join', await invite.getByLabel('Invite', { exact: true }).inputValue());
   await named.start();
   await part('Devices').getByText(SHORT).waitFor();
-  await invite.getByLabel('Party').fill(SCRIPT);
+  await invite.getByLabel('Role').selectOption('shop');
+  await invite.getByLabel('Written in orders as').fill(SCRIPT);
   await invite.getByRole('button', { name: 'Make the invite' }).click();
   await invite.getByRole('alert').filter({ hasText: 'party' }).waitFor();
 
@@ -246,7 +247,7 @@ test('what no one can mean, but a device can say, breaks no screen', async () =>
   await looksFine(shipments[0]);
 });
 
-/** Marks of lines are kept in plain objects, in which these names are taken: picker/Pick, shop/Receive, shipment/Lines. */
+/** What is marked of a line is kept in plain objects, in which these names are taken. */
 test('a line may be called anything', async () => {
   const lines = ['constructor', '__proto__'].map((line) => ({ line, name: line, quantity: 1_000 }));
   const answer = await firm.hub.post('/imports', { orders: [{ number: 'ODD-LINES', fields: { consignee: 'x' }, lines }] });

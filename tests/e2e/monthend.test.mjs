@@ -93,3 +93,35 @@ test('each figure leads to as many shipments as it says', async () => {
   assert.equal(read.open, all.length - 4, 'today\'s backlog stands first');
   assert.deepEqual(page.troubles, []);
 });
+
+test('the charts are drawn, and the table has their numbers', async () => {
+  const page = await firm.page(boss);
+  const charts = page.getByRole('img', { name: /^Chart: / });
+  await charts.nth(1).locator('canvas').waitFor({ state: 'attached' });
+  await page.getByText('The numbers as a table').click();
+  const table = (await page.locator('tbody tr').allInnerTexts()).map((row) => row.split('\t').map((cell) => cell.trim()));
+  assert.ok(table.length >= 30, 'a row for each day');
+  for (const [nth, column] of [[0, 1], [1, 2]]) {
+    const chart = charts.nth(nth);
+    const numbers = table.map((row) => Number(row[column]));
+    assert.match(await chart.getAttribute('aria-label'), new RegExp(`, ${table.length} days, at most ${Math.max(...numbers)}\\.`));
+    // Something of its own colour is drawn, and more than an axis.
+    const drawn = await chart.locator('canvas').evaluate((canvas) => {
+      const hex = getComputedStyle(document.documentElement).getPropertyValue('--accent').trim();
+      const wanted = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      let found = 0;
+      for (let at = 0; at < data.length; at += 4) if (data[at + 3] > 200 && wanted.every((one, part) => Math.abs(data[at + part] - one) < 6)) found += 1;
+      return found;
+    });
+    assert.ok(drawn > 100, `${drawn} points in the colour of what is drawn`);
+    // Under it stands the last day, and under a pointer the day that is pointed at.
+    const read = page.locator('figure').nth(nth).locator('p');
+    assert.equal(await read.innerText(), `${table[0][0]}: ${table[0][column]}`);
+    await chart.locator('.u-over').hover({ position: { x: 200, y: 60 } });
+    const pointed = await eventually('another day', async () => (await read.innerText()) !== `${table[0][0]}: ${table[0][column]}` && read.innerText());
+    const row = table.find(([day]) => pointed.startsWith(`${day}:`));
+    assert.equal(pointed, `${row[0]}: ${row[column]}`);
+  }
+  assert.deepEqual(page.troubles, []);
+});

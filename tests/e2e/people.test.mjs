@@ -64,7 +64,7 @@ test('each shipment\'s own workflow says whose step it is', async () => {
   const [published] = await (await firm.hub.api('/workflows')).json();
   const steps = published.steps.map((step) => (step.key === 'picked' ? { ...step, by: ['admin'] } : step));
   const { name, label } = published;
-  assert.equal((await firm.hub.post('/workflows', { workflow: { name, label, steps } })).status, 200);
+  assert.equal((await firm.hub.post('/workflows', { workflow: { name, label, step: steps } })).status, 200);
   const fields = { consignee: 'x', parties: { shop: 'shop:east-gate' } };
   const taken = await (await at('Ann')).then((ann) => ann.post('/imports', { orders: [{ number: 'NEW-1', row: 1, fields, lines: [] }] }));
   assert.equal(taken.status, 200);

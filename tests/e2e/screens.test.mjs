@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { brotliCompressSync } from 'node:zlib';
 import { Firm, eventually } from './firm.mjs';
 
 const axe = createRequire(fileURLToPath(new URL('../../node/web/package.json', import.meta.url)))('axe-core').source;
@@ -116,7 +117,7 @@ const places = {
   hub: () => [
     ['board'], ['board?by=run', 'board-by-run'], ['board?q=xyz', 'board-none'], ['board', 'board-assign', async (page) => {
       await press(/^全选|^Choose all/)(page);
-      await press(/^指派|^Assign|^分派|^派/)(page);
+      await press(/^派车|^Assign/)(page);
     }],
     ['inbox'], [`inbox/${day.disputed.id}`, 'inbox-disputed'], [`inbox/${day.signed.id}`, 'inbox-short'], ['inbox?kind=message', 'inbox-messages'],
     ['map'], ['contacts'], ['picker'], ['boss'], ['boss/signed', 'boss-signed'], ['admin'], ['scan'], ['nowhere'],
@@ -196,6 +197,29 @@ for (const { language, width, height } of looks) {
     await page.context().close();
   });
 }
+
+/** Issue 4's budget: what a role's first screen loads, all of it, as the node sends it to a browser that takes brotli. */
+test('the first screen of each role needs at most 150 KB of script and style', async () => {
+  for (const [who, home] of Object.entries({ hub: 'board', driver: 'driver', shop: 'shop', picker: 'picker', viewer: 'boss' })) {
+    const page = await firm.page(devices[who]);
+    const loaded = new Map();
+    page.on('response', async (response) => {
+      const { pathname } = new URL(response.url());
+      if (/\.m?js$|\.css$/.test(pathname)) loaded.set(pathname, response.body());
+    });
+    await page.goto('about:blank');
+    await page.goto(`http://${devices[who].http}/#/${home}`);
+    await page.locator('main h1').first().waitFor({ state: 'attached' });
+    await page.waitForLoadState('load');
+    await page.waitForTimeout(400);
+    const bodies = await Promise.all([...loaded.values()]);
+    const bytes = bodies.reduce((sum, body) => sum + brotliCompressSync(body).length, 0);
+    assert.ok(loaded.size > 3, `${who}: only ${[...loaded.keys()]}`);
+    assert.ok(bytes <= 150_000, `${who}: ${bytes} bytes: ${[...loaded.keys()]}`);
+    if (shots) console.log(`# ${who}: ${bytes} bytes of script and style`);
+    await page.context().close();
+  }
+});
 
 /** The night theme is another set of colours: all of it is looked at once. */
 test('the night theme', async () => {

@@ -10,7 +10,7 @@ const en: { [key in keyof typeof zh]: string } = {
   'admin.invite': 'Invite a device',
   'admin.name': 'Name',
   'admin.role': 'Role',
-  'admin.party': 'Short name, as it stands in the orders',
+  'admin.party': 'Written in orders as',
   'admin.make': 'Make the invite',
   'admin.invite_text': 'Invite',
   'admin.invite_how': 'On the new device, install creel, run creel join and paste this text, or the text read from the code. Valid until {at}.',

@@ -8,7 +8,7 @@ const zh = {
   'admin.invite': '邀请设备',
   'admin.name': '名称',
   'admin.role': '角色',
-  'admin.party': '简称，与订单中的写法一致',
+  'admin.party': '订单中的写法',
   'admin.make': '生成邀请',
   'admin.invite_text': '邀请码',
   'admin.invite_how': '在新设备上安装 creel，运行 creel join，粘贴邀请码或扫描得到的文字。有效期至 {at}。',

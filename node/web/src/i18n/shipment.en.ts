@@ -9,7 +9,7 @@ const en: { [key in keyof typeof zh]: string } = {
   'shipment.receiver': 'Name',
   'shipment.relation': 'Relation to the recipient',
   'shipment.reason': 'Reason',
-  'shipment.reasons': 'Common reasons',
+  'shipment.reasons': 'Mostly one of these',
   'shipment.reason_nobody': 'Nobody there',
   'shipment.reason_closed': 'Closed',
   'shipment.reason_address': 'Wrong address',

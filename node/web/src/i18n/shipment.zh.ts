@@ -7,7 +7,7 @@ const zh = {
   'shipment.receiver': '签收人姓名',
   'shipment.relation': '与收货人的关系',
   'shipment.reason': '原因',
-  'shipment.reasons': '常见原因',
+  'shipment.reasons': '常见情况',
   'shipment.reason_nobody': '无人在店',
   'shipment.reason_closed': '已关门',
   'shipment.reason_address': '地址有误',

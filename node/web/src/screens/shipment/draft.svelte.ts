@@ -2,7 +2,7 @@
 
 import { newTap, type LineCount, type Step, type StepRecord, type Tap } from '../../creel';
 import { thousandths } from '../../i18n/format';
-import type { Expected } from './expected';
+import { markOf, type Expected } from './expected';
 import type { Point } from './signature';
 
 export interface Picture {
@@ -67,7 +67,7 @@ const typed = (text: string) => (text.trim() === '' ? 0 : thousandths(text));
 
 /** What became of a line; null where what was typed can't be. */
 export function countOf({ line, quantity: expected, unpicked }: Expected, draft: Draft): LineCount | null {
-  const { short, damaged } = draft.amiss[line] ?? { short: '', damaged: '' };
+  const { short, damaged } = draft.amiss[markOf(line)] ?? { short: '', damaged: '' };
   const [less, broken] = [typed(short), typed(damaged)];
   if (less === null || broken === null || less + broken > (expected ?? Number.POSITIVE_INFINITY)) return null;
   return {

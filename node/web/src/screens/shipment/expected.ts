@@ -24,3 +24,6 @@ export function expected(view: Shown): Expected[] {
     return { ...line, ordered: line.quantity, unpicked, quantity: line.quantity === undefined ? undefined : line.quantity - unpicked };
   });
 }
+
+/** Where what is marked of a line is kept: a line may be called anything, and `constructor` is a name that every object knows. */
+export const markOf = (line: string) => `line ${line}`;
