@@ -66,7 +66,8 @@ test('each shipment\'s own workflow says whose step it is', async () => {
   const { name, label } = published;
   assert.equal((await firm.hub.post('/workflows', { workflow: { name, label, step: steps } })).status, 200);
   const fields = { consignee: 'x', parties: { shop: 'shop:east-gate' } };
-  const taken = await (await at('Ann')).then((ann) => ann.post('/imports', { orders: [{ number: 'NEW-1', row: 1, fields, lines: [] }] }));
+  const ann = await at('Ann');
+  const taken = await ann.post('/imports', { orders: [{ number: 'NEW-1', row: 1, fields, lines: [] }] });
   assert.equal(taken.status, 200);
   assert.equal((await firm.hub.creel('history', 'NEW-1'))[0].by, 'Ann', 'an import names who made it');
   const bo = await at('Bo');

@@ -116,10 +116,15 @@ fn rows(render: &Render, settled: &Settled, recorded_by: &str) -> Vec<SheetRow> 
             let ordered = line.get("quantity").and_then(Value::as_i64).unwrap_or(0);
             let count = settled.counts.get(&name).cloned().unwrap_or_default();
             let (short, damaged) = (count.short.unwrap_or(0), count.damaged.unwrap_or(0));
-            let taken_back = if settled.outcome == Some(Outcome::Returned) { ordered - short } else { 0 };
+            let taken_back = if settled.outcome == Some(Outcome::Returned) { ordered.saturating_sub(short) } else { 0 };
             let returned = count.returned.unwrap_or(taken_back.max(0));
             let delivered = match settled.outcome {
-                Some(Outcome::Signed) => count.received.unwrap_or((ordered - short - damaged - returned).max(0)),
+                // A device can say what no one can mean: such counts neither make goods nor wrap around.
+                Some(Outcome::Signed) => count.received.unwrap_or_else(|| {
+                    let missing =
+                        [short, damaged, returned].into_iter().fold(0, |sum: i64, one| sum.saturating_add(one.max(0)));
+                    ordered.saturating_sub(missing).max(0)
+                }),
                 _ => 0,
             };
             SheetRow {
