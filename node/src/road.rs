@@ -190,7 +190,7 @@ impl Road {
         let (mut pause, mut next) = (pause_min, Instant::now());
         let mut repeat_each = round_trip.mul_f32(0.75).clamp(REPEAT.0, REPEAT.1);
         let (mut repeat, mut revived) = (Instant::now() + self.held_back(round_trip), false);
-        let unheard = began + UNHEARD + 2 * round_trip;
+        let (unheard, mut told) = (began + UNHEARD + 2 * round_trip, false);
         let mut addresses = self.addresses.iter().cycle();
         let mut tries = FuturesUnordered::new();
         loop {
@@ -215,7 +215,8 @@ impl Road {
                         }
                     }
                 },
-                () = tokio::time::sleep_until(unheard), if !revived && !signals.unheard.load(Ordering::Relaxed) => {
+                () = tokio::time::sleep_until(unheard), if !told && !revived && standing.is_some() => {
+                    told = true;
                     signals.unheard.store(true, Ordering::Relaxed);
                 }
                 () = tokio::time::sleep_until(repeat), if standing.is_some() => {

@@ -180,6 +180,9 @@ fn it_comes_back_to_a_whole_party() {
     }
     let said = hub.hear(PHONE, Frame::Holds(vec![Holds::of(document, &[], false)]));
     assert_eq!(sent(&said, document), [PHONE, TABLET]);
+    // And what is added later comes to both.
+    let said = hub.hear_edits(DORA, &[&to(&firm, "zhou", document, head)]);
+    assert_eq!(sent(&said, document), [PHONE, TABLET]);
 }
 
 /// A device lets go between two plans of which neither was looked at yet, and the second names its party again: it is sent the
