@@ -138,7 +138,7 @@ const places = {
 };
 
 /** One look at a screen: a picture where one is wanted, and what must be so on each of them. */
-async function look(page, name) {
+async function look(page, name, brief = false) {
   await page.waitForTimeout(400);
   if (shots) {
     mkdirSync(shots, { recursive: true });
@@ -151,7 +151,7 @@ async function look(page, name) {
   assert.ok(wide <= 0, `${name} is ${wide} px too wide`);
   assert.deepEqual(await small(page), [], `${name}: too small to press`);
   assert.deepEqual(await raw(page), [], `${name}: no words of people`);
-  assert.deepEqual(await violations(page), [], name);
+  if (!brief) assert.deepEqual(await violations(page), [], name);
 }
 
 const looks = ['zh', 'en'].flatMap((language) => sizes.map((size) => ({ language, ...size })));
@@ -161,16 +161,17 @@ for (const [who, wheres] of Object.entries(places)) {
     test(`${who}'s screens in ${language} at ${width} px`, async () => {
       const page = await firm.page(devices[who], { language, width, height });
       const wrong = [];
+      // Chinese on a phone and English on a desk are looked at in every state and with axe; the other two only for what does not fit. Pictures are of all.
+      const brief = !shots && (language === 'zh') !== (width === 360);
       for (const [address, name = address, open] of wheres()) {
-        // Each state of a screen is looked at twice and each screen four times; where pictures are made, all of them.
-        if (!shots && name !== address && (language === 'zh') !== (width === 360)) continue;
+        if (brief && name !== address) continue;
         // The same address again would leave open what is open.
         if (name !== address) await page.goto('about:blank');
         await page.goto(`http://${devices[who].http}/#/${address}`);
         await page.locator('main h1').first().waitFor({ state: 'attached' });
         await page.waitForTimeout(200);
         await open?.(page);
-        await look(page, `${who}-${name}-${language}-${width}`).catch((error) => wrong.push(error.message));
+        await look(page, `${who}-${name}-${language}-${width}`, brief).catch((error) => wrong.push(error.message));
       }
       assert.deepEqual(wrong, []);
       assert.deepEqual(page.troubles, []);
