@@ -8,6 +8,7 @@ use shared::{LIMIT, Office};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 fn creel(node: &Node, words: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_creel"));
@@ -53,6 +54,38 @@ fn a_day_comes_by_hand() {
     eventually("the driver to be told", LIMIT, || Ok((api.get("/status")?["waiting"] == 0).then_some(())))
         .expect("the driver is told that the hub has it");
     office.converge([&driver]);
+}
+
+/// A photo that was carried to another than the hub is not taken to be at the hub, which would let it go before the hub has it; when
+/// the hub has it in the end, that is told.
+#[test]
+fn a_photo_by_hand_is_not_the_hubs() {
+    let mut office = Office::open(47);
+    let (driver, numbers) = office.driver("li-wei", 47, 1);
+    let dora = office.firm.admit("dispatcher", None, "dora").expect("a dispatcher is admitted");
+    driver.relay.cut(true);
+    let api = driver.node.api().expect("it runs");
+    let hash = api.post_bytes("/photos", &office.firm.tap(), &[47; 10_000]).expect("it is kept")["hash"].clone();
+    office.record(&driver, &numbers[0], &json!({ "step": "picked_up", "photos": [hash] }));
+    let file = office.folder.path().join("day.creel");
+    assert!(creel(&driver.node, &["pack", "--photos", "-o", &file.to_string_lossy()]).status.success());
+    unpacked(&dora.node, &file);
+
+    let shipment = |node: &Node| node.api()?.get(&format!("/shipments/{}", numbers[0]));
+    eventually("the record to be at the hub", LIMIT, || {
+        Ok((shipment(&office.firm.hub)?["photos"] == json!([hash])).then_some(()))
+    })
+    .expect("dora's device brings it");
+    // Time to ask the hub about the photo.
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(shipment(&dora.node).expect("it is there")["photos_at_hub"], json!([]));
+
+    driver.relay.cut(false);
+    api.post("/nudge", &office.firm.tap(), &json!({})).expect("it is told");
+    eventually("dora to know that the hub has the photo", LIMIT, || {
+        Ok((shipment(&dora.node)?["photos_at_hub"] == json!([hash])).then_some(()))
+    })
+    .expect("it is told");
 }
 
 /// A file that was cut off, changed or packed elsewhere is told for what it is, and spoils nothing.

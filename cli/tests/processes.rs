@@ -20,7 +20,7 @@ use shared::{LIMIT, Office};
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::{Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A record to be made, under a tap of its own.
 #[derive(Clone)]
@@ -405,6 +405,34 @@ fn strangers_are_refused() {
     assert_eq!(after["roster_height"], before["roster_height"]);
     let own = stranger.node.api().and_then(|api| api.get("/status")).expect("it runs on");
     assert_eq!(own["peers"][0]["connected"], false);
+}
+
+/// Where a record waits, people are told within seconds that there is no road; and that there is one when it is back.
+#[test]
+fn a_cut_road_is_told() {
+    let mut office = Office::open(20);
+    let (driver, numbers) = office.driver("li-wei", 20, 1);
+    let api = driver.node.api().expect("it runs");
+    let near = |near: bool| {
+        // Less than it takes until a connection on which nothing is heard is not counted on any more.
+        eventually("the road to be told", Duration::from_secs(20), || {
+            let status = api.get("/status")?;
+            let hub = status["peers"].as_array().into_iter().flatten().find(|peer| peer["hub"] == true);
+            Ok(hub.is_some_and(|hub| hub["connected"] == near).then_some(()))
+        })
+    };
+    near(true).expect("they speak");
+    driver.relay.cut(true);
+    let cut = Instant::now();
+    office.record(&driver, &numbers[0], &json!({ "step": "picked_up" }));
+    near(false).expect("a dead road is told to be one");
+    println!("after {:?}", cut.elapsed());
+    // Attempts that nobody answers are no signs of life.
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(api.get("/status").expect("it answers")["peers"][0]["connected"], false);
+    driver.relay.cut(false);
+    near(true).expect("it is back");
+    office.converge([&driver]);
 }
 
 /// A service manager's SIGTERM is a clean end: exit code 0, no address left behind, and everything there again.

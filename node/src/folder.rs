@@ -26,6 +26,8 @@ const ROSTER_FILE: &str = "roster.cbor";
 const SETTINGS_FILE: &str = "node.toml";
 const TICKETS_FILE: &str = "tickets";
 const PEOPLE_FILE: &str = "people.toml";
+/// What that certificate is for, a name or address on each line.
+const HTTPS_NAMES_FILE: &str = "https-cert.names";
 const HTTPS_CERTIFICATE_FILE: &str = "https-cert.pem";
 const HTTPS_KEY_FILE: &str = "https-key.pem";
 const SALVAGE_FILE: &str = "salvage.cbor";
@@ -207,11 +209,17 @@ impl Folder {
     /// This node's own certificate for browsers and its key, made if they are not there: their paths.
     pub(crate) fn self_signed(
         &self,
+        hosts: &[String],
+        names: &[String],
         make: impl FnOnce() -> Result<(String, String), NodeError>,
     ) -> Result<(PathBuf, PathBuf), NodeError> {
         let files = (self.path.join(HTTPS_CERTIFICATE_FILE), self.path.join(HTTPS_KEY_FILE));
-        if !(files.0.exists() && files.1.exists()) {
+        // Addresses come and go, and browsers were told to trust this one: only a name that was asked for makes it another.
+        let signed = fs::read_to_string(self.path.join(HTTPS_NAMES_FILE)).unwrap_or_default();
+        let has_all = names.iter().all(|name| signed.lines().any(|line| line == name));
+        if !(files.0.exists() && files.1.exists() && has_all) {
             let (certificate, key) = make()?;
+            self.write(HTTPS_NAMES_FILE, hosts.join("\n").as_bytes())?;
             self.write(HTTPS_KEY_FILE, key.as_bytes())?;
             self.write(HTTPS_CERTIFICATE_FILE, certificate.as_bytes())?;
         }

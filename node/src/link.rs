@@ -278,7 +278,6 @@ impl Links {
         };
         let (session, frames) = self.shell.connected(peer, held_by.is_none()).await;
         number.store(session, Ordering::Relaxed);
-        self.seen(peer, connection);
         let why = tokio::select! {
             why = self.read(connection, peer, session, receive) => why,
             why = self.read_datagrams(connection, session) => why,

@@ -40,11 +40,22 @@ const QUEUE_GOAL: Duration = Duration::from_millis(200);
 const PRIORITY: i32 = -1;
 /// How long until a photo that was not there is asked for again; it doubles.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
+/// So many of them are remembered beside those that are not to be asked for yet.
+const MISSED_MAX: usize = 65_536;
 /// How often it is looked what is wanted, if nothing rings.
 const LOOK: Duration = Duration::from_secs(20);
 
-/// How often it is looked for parts of photos that nobody wants any more, and how old such a part is at least: the list of what is
-/// wanted has an end, so that one may be wanted and not be on it.
+/// The hub and its devices leave so much of the disk free, or a twentieth of a small one: photos must not take the store's room.
+const FREE_BYTES_MIN: u64 = 2_000_000_000;
+/// So much of one device's photos the hub fetches within a day: several times what the busiest driver takes. Those that somebody wants
+/// to see come beside that.
+const SHARE_BYTES: u64 = 4_000_000_000;
+const SHARE_EACH: Duration = Duration::from_secs(86_400);
+/// How often it is told that there is no room.
+const TELL: Duration = Duration::from_secs(3_600);
+
+/// How often it is looked for parts of photos that nobody wants any more, and how old such a part is at least: somebody may want it
+/// again.
 const SWEEP: Duration = Duration::from_secs(3_600);
 const STALE: Duration = Duration::from_secs(86_400);
 
@@ -76,8 +87,12 @@ struct State {
     missed: HashMap<(DeviceKey, FileHash), (Instant, Duration)>,
     /// The connections of a peer that would fetch: only the newest does.
     turns: HashMap<DeviceKey, Turns>,
+    /// What came from devices since when.
+    shares: HashMap<DeviceKey, (Instant, u64)>,
     /// When it was looked last for parts that nobody wants any more.
     swept: Option<Instant>,
+    /// When it was told last that there is no room.
+    told: Option<Instant>,
 }
 
 /// Connections of one peer that would fetch.
@@ -159,12 +174,14 @@ impl Wanted {
 
     /// Whether it is time to look for parts that nobody wants any more; whoever asks does it then.
     fn is_to_sweep(&self) -> bool {
+        is_due(&mut self.state().swept, SWEEP)
+    }
+
+    /// Takes note of what came from a device.
+    fn took(&self, peer: DeviceKey, bytes: u64) {
         let mut state = self.state();
-        let due = state.swept.is_none_or(|swept| swept.elapsed() > SWEEP);
-        if due {
-            state.swept = Some(Instant::now());
-        }
-        due
+        let (_, share) = state.shares.entry(peer).or_insert_with(|| (Instant::now(), 0));
+        *share = share.saturating_add(bytes);
     }
 
     /// Whether somebody asked for a photo, or it is on its way.
@@ -175,20 +192,25 @@ impl Wanted {
 
     fn miss(&self, peer: DeviceKey, photo: FileHash) {
         let mut state = self.state();
+        if state.missed.len() >= MISSED_MAX {
+            state.missed.retain(|_, (at, _)| *at > Instant::now());
+        }
         let pause = state.missed.get(&(peer, photo)).map_or(AGAIN.0, |(_, pause)| (*pause * 2).min(AGAIN.1));
         state.missed.insert((peer, photo), (Instant::now() + pause, pause));
     }
 
     /// Takes one to fetch from a peer, if it may be asked for now. Only the hub has what it did not name itself.
-    fn take(&self, peer: DeviceKey, is_hub: bool, among: Vec<FileHash>) -> Option<Taken<'_>> {
+    fn take(&self, peer: DeviceKey, is_hub: bool, among: &[FileHash]) -> Option<Taken<'_>> {
         let mut state = self.state();
-        let ready = |state: &State, photo: &FileHash| {
-            !state.busy.contains(photo) && state.missed.get(&(peer, *photo)).is_none_or(|(at, _)| *at <= Instant::now())
+        state.shares.retain(|_, (since, _)| since.elapsed() < SHARE_EACH);
+        let has_share = is_hub || state.shares.get(&peer).is_none_or(|(_, bytes)| *bytes < SHARE_BYTES);
+        let ready = |photo: &&FileHash| {
+            !state.busy.contains(*photo)
+                && state.missed.get(&(peer, **photo)).is_none_or(|(at, _)| *at <= Instant::now())
         };
-        let asked: Vec<FileHash> =
-            state.asked.iter().copied().filter(|photo| is_hub || among.contains(photo)).collect();
-        let automatic = if self.policy == PhotoPolicy::All { among } else { Vec::new() };
-        let found = asked.into_iter().chain(automatic).find(|photo| ready(&state, photo))?;
+        let automatic = if self.policy == PhotoPolicy::All && has_share { among } else { &[] };
+        let asked = state.asked.iter().filter(|photo| is_hub || among.contains(photo));
+        let found = *asked.chain(automatic).find(ready)?;
         state.busy.insert(found);
         Some(Taken { wanted: self, photo: found })
     }
@@ -208,6 +230,15 @@ impl Wanted {
     }
 }
 
+/// Whether something is due that is done each so often; whoever asks does it then.
+fn is_due(last: &mut Option<Instant>, each: Duration) -> bool {
+    let due = last.is_none_or(|last| last.elapsed() > each);
+    if due {
+        *last = Some(Instant::now());
+    }
+    due
+}
+
 /// Why a photo did not come.
 #[derive(Debug, thiserror::Error)]
 enum FetchError {
@@ -217,6 +248,8 @@ enum FetchError {
     NotThere,
     #[error("{0}")]
     Wrong(String),
+    #[error("{0}")]
+    NoRoom(String),
     #[error("it could not be written: {0}")]
     File(#[from] io::Error),
 }
@@ -328,10 +361,17 @@ impl Links {
         {
             tracing::debug!("parts of photos that nobody wants any more could not be removed: {error}");
         }
+        // Where in the list it is looked next, and whether anything was found since its beginning.
+        let (mut after, mut found) = (None, false);
         loop {
             let rung = self.wanted.rung.notified();
-            let among = self.shell.wanted_photos(from).await;
-            let Some(taken) = self.wanted.take(peer, peer == self.hub, among) else {
+            let page = self.shell.wanted_photos(from, after).await;
+            let among: Vec<FileHash> = page.iter().map(|(_, photo)| *photo).collect();
+            let Some(taken) = self.wanted.take(peer, peer == self.hub, &among) else {
+                after = page.last().copied();
+                if after.is_some() || std::mem::take(&mut found) {
+                    continue;
+                }
                 tokio::select! {
                     () = rung => {}
                     _ = changes.recv() => {
@@ -344,11 +384,15 @@ impl Links {
                 continue;
             };
             let photo = taken.photo;
+            found = true;
+            let named = page.into_iter().find(|(_, named)| *named == photo);
             match self.fetch(connection, &mut asking, photo).await {
-                Ok(()) => {
+                Ok(bytes) => {
+                    self.wanted.took(peer, bytes);
                     let mut state = self.wanted.state();
                     state.asked.remove(&photo);
                     state.missed.remove(&(peer, photo));
+                    after = named.or(after);
                 }
                 Err(FetchError::Broken(why)) if connection.close_reason().is_some() => return why,
                 Err(why) => {
@@ -356,53 +400,82 @@ impl Links {
                     asking = None;
                     tracing::debug!(%photo, peer = %peer.short(), "a photo did not come: {why}");
                     self.wanted.miss(peer, photo);
+                    // It is another device's turn: one that names what nobody has, however much of it, keeps nobody's photos
+                    // away. Its own come when it is its turn again.
+                    after = named.map(|(author, _)| (author, FileHash([0xff; 32]))).or(after);
+                    if matches!(why, FetchError::NoRoom(_)) {
+                        if is_due(&mut self.wanted.state().told, TELL) {
+                            tracing::warn!("photos are not fetched: {why}");
+                        }
+                        // Nor do others find room.
+                        tokio::select! {
+                            () = rung => {}
+                            () = tokio::time::sleep(LOOK) => {}
+                        }
+                    }
                 }
             }
         }
     }
 
+    /// Fetches a photo that may have come by hand meanwhile, and tells how many bytes came.
     async fn fetch(
         &self,
         connection: &Connection,
         asking: &mut Option<Asking>,
         photo: FileHash,
-    ) -> Result<(), FetchError> {
+    ) -> Result<u64, FetchError> {
         let folder = self.folder.clone();
         let here = tokio::task::spawn_blocking(move || photos::load(&folder, &photo)).await.map_err(broken)?;
-        if !matches!(here, Ok(Some(_))) {
+        let is_here = matches!(here, Ok(Some(_)));
+        let stream = match asking {
+            Some(asking) => asking,
+            None => asking.insert(Asking::open(connection).await?),
+        };
+        let mut came = 0;
+        if !is_here {
             self.make_room().await?;
-            let stream = match asking {
-                Some(asking) => asking,
-                None => asking.insert(Asking::open(connection).await?),
-            };
             let part = photos::fetched_part(&self.folder, &photo);
             stream.pieces(photo, &part).await?;
             let folder = self.folder.clone();
-            tokio::task::spawn_blocking(move || photos::complete(&folder, &photo))
+            came = tokio::task::spawn_blocking(move || photos::complete(&folder, &photo))
                 .await
                 .map_err(broken)?
                 .map_err(|error| FetchError::Wrong(error.to_string()))?;
         }
         if self.hub == self.own {
-            let stream = match asking {
-                Some(asking) => asking,
-                None => asking.insert(Asking::open(connection).await?),
-            };
             stream.send.write_all(&request(KEPT, photo, 0, 0)).await.map_err(broken)?;
             // Until its device is known to know, the photo is asked for again on the next connection, and found to be here.
             let mut heard = [0];
             stream.receive.read_exact(&mut heard).await.map_err(broken)?;
         } else {
-            // It came from the hub.
+            // One that came by hand need not be at the hub. It is asked about again, until it is.
+            if is_here && !stream.is_there(photo).await? {
+                return Err(FetchError::NotThere);
+            }
             self.shell.photo(photo, PhotoNews::AtHub).await;
         }
         self.shell.photo(photo, PhotoNews::Kept).await;
-        Ok(())
+        Ok(came)
     }
 
     async fn held_photos(&self) -> Result<photos::Held, FetchError> {
         let folder = self.folder.clone();
         Ok(tokio::task::spawn_blocking(move || photos::Held::look(&folder)).await.map_err(broken)??)
+    }
+
+    /// Which of some files are wanted.
+    async fn wanted_among(&self, files: &[photos::Kept]) -> HashSet<FileHash> {
+        let files: HashSet<FileHash> = files.iter().map(|(_, photo, _)| *photo).collect();
+        let (mut wanted, mut after) = (HashSet::new(), None);
+        loop {
+            let page = self.shell.wanted_photos(None, after).await;
+            wanted.extend(page.iter().map(|(_, photo)| *photo).filter(|photo| files.contains(photo)));
+            after = page.last().copied();
+            if after.is_none() {
+                return wanted;
+            }
+        }
     }
 
     /// Removes parts of photos that nobody wants any more.
@@ -411,7 +484,7 @@ impl Links {
         if held.parts.is_empty() {
             return Ok(());
         }
-        let wanted = self.shell.wanted_photos(None).await;
+        let wanted = self.wanted_among(&held.parts).await;
         let is_old = |modified: &SystemTime| modified.elapsed().is_ok_and(|age| age > STALE);
         held.drop_parts(&self.folder, |(modified, photo, _)| {
             is_old(modified) && !wanted.contains(photo) && !self.wanted.is_awaited(photo)
@@ -422,6 +495,10 @@ impl Links {
     /// Where the quota is used up, by photos and by parts of such: removes parts that nobody wants any more, then the photos that
     /// were written longest ago and are at the hub, until a quarter of it is free, and in the end whatever part nobody waits for.
     async fn make_room(&self) -> Result<(), FetchError> {
+        let (free, all) = (fs2::available_space(self.folder.path())?, fs2::total_space(self.folder.path())?);
+        if free < FREE_BYTES_MIN.min(all / 20) {
+            return Err(FetchError::NoRoom("the disk is nearly full: free some space".to_owned()));
+        }
         let quota = self.wanted.quota_bytes;
         if quota == u64::MAX {
             return Ok(());
@@ -430,7 +507,7 @@ impl Links {
         if held.bytes() <= quota {
             return Ok(());
         }
-        let wanted = self.shell.wanted_photos(None).await;
+        let wanted = self.wanted_among(&held.parts).await;
         held.drop_parts(&self.folder, |(_, photo, _)| !wanted.contains(photo) && !self.wanted.is_awaited(photo))?;
         let mut bytes = held.bytes();
         // What the hub has nobody else need have any more.
@@ -454,9 +531,9 @@ impl Links {
             return Ok(());
         }
         if self.hub == self.own {
-            return Err(FetchError::Wrong("the quota for photos is used up".to_owned()));
+            return Err(FetchError::NoRoom("the quota for photos is used up".to_owned()));
         }
-        Err(FetchError::Wrong("the quota for photos is used up by such as the hub does not have yet".to_owned()))
+        Err(FetchError::NoRoom("the quota for photos is used up by such as the hub does not have yet".to_owned()))
     }
 }
 
@@ -466,6 +543,22 @@ impl Asking {
         // It may be closed already; then the first request tells.
         let _ = send.set_priority(PRIORITY);
         Ok(Self { send, receive, window: WINDOW_BYTES.0, base: Duration::MAX })
+    }
+
+    /// Whether the other has a photo: it is asked for nothing of it.
+    async fn is_there(&mut self, photo: FileHash) -> Result<bool, FetchError> {
+        self.send.write_all(&request(GET, photo, 0, 0)).await.map_err(broken)?;
+        let mut here = [0];
+        self.receive.read_exact(&mut here).await.map_err(broken)?;
+        if here != [HERE] {
+            return Ok(false);
+        }
+        let mut header = [0; HEADER_BYTES];
+        self.receive.read_exact(&mut header).await.map_err(broken)?;
+        if header[8..] != [0; 4] {
+            return Err(FetchError::Wrong("the peer sends more than it was asked for".to_owned()));
+        }
+        Ok(true)
     }
 
     /// Asks for what is missing of a photo, and writes it as it comes.
@@ -593,17 +686,33 @@ mod tests {
     fn what_is_wanted_is_taken_once() {
         let (photo, peer) = (FileHash([7; 32]), DeviceKey([1; 32]));
         let wanted = Wanted::new(PhotoPolicy::All, 0);
-        let taken = wanted.take(peer, true, vec![photo]);
+        let taken = wanted.take(peer, true, &[photo]);
         assert!(taken.is_some());
-        assert!(wanted.take(peer, true, vec![photo]).is_none());
+        assert!(wanted.take(peer, true, &[photo]).is_none());
         drop(taken);
         wanted.miss(peer, photo);
-        assert!(wanted.take(peer, true, vec![photo]).is_none());
-        assert!(wanted.take(DeviceKey([2; 32]), true, vec![photo]).is_some());
+        assert!(wanted.take(peer, true, &[photo]).is_none());
+        assert!(wanted.take(DeviceKey([2; 32]), true, &[photo]).is_some());
         wanted.ask(photo);
-        assert!(wanted.take(peer, false, Vec::new()).is_none());
-        assert!(wanted.take(peer, true, Vec::new()).is_some());
+        assert!(wanted.take(peer, false, &[]).is_none());
+        assert!(wanted.take(peer, true, &[]).is_some());
         let frugal = Wanted::new(PhotoPolicy::OnDemand, 0);
-        assert!(frugal.take(peer, true, vec![photo]).is_none());
+        assert!(frugal.take(peer, true, &[photo]).is_none());
+    }
+
+    /// Of one device the hub fetches no more within a day than it may fill the disk with; what somebody wants to see comes all the
+    /// same, and so do others' photos. The hub itself has no share.
+    #[test]
+    fn a_device_has_its_share() {
+        let (photo, peer) = (FileHash([7; 32]), DeviceKey([1; 32]));
+        let wanted = Wanted::new(PhotoPolicy::All, 0);
+        wanted.took(peer, SHARE_BYTES - 1);
+        assert!(wanted.take(peer, false, &[photo]).is_some());
+        wanted.took(peer, 1);
+        assert!(wanted.take(peer, false, &[photo]).is_none());
+        assert!(wanted.take(peer, true, &[photo]).is_some());
+        assert!(wanted.take(DeviceKey([2; 32]), false, &[photo]).is_some());
+        wanted.ask(photo);
+        assert!(wanted.take(peer, false, &[photo]).is_some());
     }
 }

@@ -57,8 +57,8 @@ pub(crate) fn fetched_part(folder: &Folder, hash: &FileHash) -> PathBuf {
     folder.photos().join(format!("{hash}{FETCHED}"))
 }
 
-/// Gives a photo that was fetched its name, if it is what the name says; if not, nothing of it is kept.
-pub(crate) fn complete(folder: &Folder, hash: &FileHash) -> Result<(), NodeError> {
+/// Gives a photo that was fetched its name, if it is what the name says, and tells its bytes; if not, nothing of it is kept.
+pub(crate) fn complete(folder: &Folder, hash: &FileHash) -> Result<u64, NodeError> {
     let (part, path) = (fetched_part(folder, hash), path(folder, hash));
     let bytes = fs::read(&part).map_err(NodeError::file("read", &part))?;
     if blake3::hash(&bytes).as_bytes() != &hash.0 {
@@ -70,7 +70,8 @@ pub(crate) fn complete(folder: &Folder, hash: &FileHash) -> Result<(), NodeError
         File::open(folder.photos())?.sync_all()?;
         File::open(folder.path())?.sync_all()
     };
-    named().map_err(NodeError::file("write", &path))
+    named().map_err(NodeError::file("write", &path))?;
+    Ok(bytes.len() as u64)
 }
 
 /// A file in the photos' folder: when it was written last, whose it is, and its bytes.

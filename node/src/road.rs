@@ -41,6 +41,10 @@ const REPEAT: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 /// After so long the repetitions come at their longest pause.
 const REPEAT_HOPE: Duration = Duration::from_secs(90);
 
+/// After so long a silence while an edit waits, people are told that there is no road: several attempts and repetitions were not
+/// answered by then.
+const UNHEARD: Duration = Duration::from_secs(3);
+
 /// An answer that takes two round trips and so much longer is one to datagrams that were sent again.
 const LATE: Duration = Duration::from_millis(300);
 
@@ -110,7 +114,9 @@ impl Road {
         let mut pause = Pause::new(PAUSE_MIN, PAUSE_IDLE_MAX);
         loop {
             let began = Instant::now();
-            if let Some(answered) = self.seek(standing.as_ref()).await {
+            let answered = self.seek(standing.as_ref()).await;
+            self.links.shell.signals.unheard.store(false, Ordering::Relaxed);
+            if let Some(answered) = answered {
                 tracing::info!(address = %answered.connection.remote_address(), "connected to the hub");
                 standing = Some(answered);
             }
@@ -184,6 +190,7 @@ impl Road {
         let (mut pause, mut next) = (pause_min, Instant::now());
         let mut repeat_each = round_trip.mul_f32(0.75).clamp(REPEAT.0, REPEAT.1);
         let (mut repeat, mut revived) = (Instant::now() + self.held_back(round_trip), false);
+        let unheard = began + UNHEARD + 2 * round_trip;
         let mut addresses = self.addresses.iter().cycle();
         let mut tries = FuturesUnordered::new();
         loop {
@@ -208,6 +215,9 @@ impl Road {
                         }
                     }
                 },
+                () = tokio::time::sleep_until(unheard), if !revived && !signals.unheard.load(Ordering::Relaxed) => {
+                    signals.unheard.store(true, Ordering::Relaxed);
+                }
                 () = tokio::time::sleep_until(repeat), if standing.is_some() => {
                     let Some(standing) = standing.filter(|standing| !standing.is_over()) else {
                         repeat += PAUSE_IDLE_MAX;
@@ -222,6 +232,7 @@ impl Road {
                             // There is a road again. A fresh connection goes on at full width, where this one has learned
                             // from the silence to send a little at a time, and brings new tickets. What waits comes on either.
                             revived = true;
+                            signals.unheard.store(false, Ordering::Relaxed);
                             next = Instant::now() + PAUSE_IDLE_MAX;
                             tries.extend(self.addresses.first().map(|address| self.attempt(address, patience)));
                         }

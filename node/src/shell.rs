@@ -7,7 +7,9 @@ use crate::error::NodeError;
 use crate::folder::Folder;
 use creel_protocol::cbor::Bytes;
 use creel_protocol::core::Core;
-use creel_protocol::core::io::{Act, Input, Keep, Now, Output, PhotoNews, Query, Refusal, Reply, RequestId, SessionId};
+use creel_protocol::core::io::{
+    Act, Input, Keep, Named, Now, Output, PhotoNews, Query, Refusal, Reply, RequestId, SessionId,
+};
 use creel_protocol::edit::Edit;
 use creel_protocol::id::{DeviceKey, DocumentId, FileHash, Tap};
 use creel_protocol::store::StoreError;
@@ -16,7 +18,7 @@ use creel_protocol::sync::frame::Redeem;
 use creel_storage::{Engine, SledEngine};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
@@ -70,6 +72,8 @@ pub(crate) struct Signals {
     pub(crate) waiting: AtomicU64,
     /// What was refused before the core saw it: what is not even a frame, and strangers.
     pub(crate) malformed: AtomicU64,
+    /// While one waits: the hub is not heard any more on the connection that stands.
+    pub(crate) unheard: AtomicBool,
     /// Rung when an edit begins to wait.
     pub(crate) waits: Notify,
     /// Documents that changed.
@@ -115,6 +119,7 @@ impl Shell {
         let signals = Arc::new(Signals {
             waiting: AtomicU64::new(core.waiting()),
             malformed: AtomicU64::new(0),
+            unheard: AtomicBool::new(false),
             waits: Notify::new(),
             changes: broadcast::channel(CHANGES).0,
             nudge: Notify::new(),
@@ -210,9 +215,9 @@ impl Shell {
         }
     }
 
-    /// Photos that are wanted. None while the node stops.
-    pub(crate) async fn wanted_photos(&self, from: Option<DeviceKey>) -> Vec<FileHash> {
-        match self.ask(Query::WantedPhotos { from }).await {
+    /// A page of the photos that are wanted. None at the list's end, and while the node stops.
+    pub(crate) async fn wanted_photos(&self, from: Option<DeviceKey>, after: Option<Named>) -> Vec<Named> {
+        match self.ask(Query::WantedPhotos { from, after }).await {
             Ok(Reply::Photos(photos)) => photos,
             _ => Vec::new(),
         }

@@ -84,7 +84,7 @@ test('a dispatcher works from a phone, and is named by what they do', async () =
   assert.equal(said, 200);
   await page.getByText('from the yard').first().waitFor();
   const cookies = await page.context().cookies(base);
-  const session = cookies.find((cookie) => cookie.name === '__Host-creel');
+  const session = cookies.find((cookie) => cookie.name.startsWith('__Host-creel-'));
   assert.ok(session.secure && session.httpOnly && session.sameSite === 'Strict', JSON.stringify(session));
   const told = await page.evaluate(async (ref) => (await fetch(`/api/v1/shipments/${ref}/tracking`)).json(), row.id);
   assert.match(told.url, /^https:\/\/hub\.example:\d+\/t\//, 'a customer\'s link carries the name the node was given');
@@ -103,7 +103,7 @@ test('strangers are told nothing', async () => {
   assert.equal((await ask('/api/v1/shipments', { headers: { Host: 'evil.example' } })).status, 403);
   assert.equal((await ask('/api/v1/login', { method: 'POST', body: '{}', headers: { Origin: 'https://evil.example' } })).status, 403);
   assert.equal((await ask('/api/v1/login', { method: 'POST', body: `{"name":"${'x'.repeat(10_000)}"}` })).status, 413);
-  assert.equal((await ask('/api/v1/shipments', { headers: { Cookie: '__Host-creel=bm90aGluZw.bm90aGluZw' } })).status, 401);
+  assert.equal((await ask('/api/v1/shipments', { headers: { Cookie: `__Host-creel-${new URL(base).port}=bm90aGluZw.bm90aGluZw` } })).status, 401);
   const { status, body } = await login('Chen', '1234');
   assert.equal(status, 403, 'a short PIN is for the device itself');
   assert.match(body.toString(), /8 characters/);

@@ -11,6 +11,7 @@ use axum::{Extension, Json};
 use creel_protocol::core::io::{Act, Made, Order, Query, Reply, Targets};
 use creel_protocol::edit::action::{Measure, PlanFields, Record};
 use creel_protocol::id::Tap;
+use creel_protocol::roster::Role;
 use creel_protocol::roster::invite::InviteRequest;
 use creel_protocol::shipment::time;
 use creel_protocol::sync::Frame;
@@ -78,7 +79,7 @@ pub(super) async fn record(
 ) -> Result<Json<Value>, ApiError> {
     let RecordRequest { shipments, by, record } = body(&bytes)?;
     check_step(&api, &who, &record.step).await?;
-    Ok(several(&make(&api, &headers, who.by(by), Act::Record { shipments, record }).await?))
+    Ok(several(&make(&api, &headers, who.by(by), Act::Record { shipments, record, role: who.role }).await?))
 }
 
 /// Whether a person's role may record a step, by any workflow: the device's own role is checked with the shipment's.
@@ -188,7 +189,8 @@ pub(super) async fn retract(
     bytes: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     let RetractRequest { edit, by, note } = body(&bytes)?;
-    one(&make(&api, &headers, who.by(by), Act::Retract { edit, note }).await?)
+    let own = !matches!(who.role, None | Some(Role::Dispatcher | Role::Admin));
+    one(&make(&api, &headers, who.by(by), Act::Retract { edit, note, own }).await?)
 }
 
 #[derive(Debug, Deserialize)]
@@ -199,12 +201,17 @@ struct ImportRequest {
     dry_run: bool,
 }
 
-pub(super) async fn import(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
+pub(super) async fn import(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
     let ImportRequest { orders, dry_run } = body(&bytes)?;
     if orders.len() > ORDERS_MAX {
         return Err(error(StatusCode::PAYLOAD_TOO_LARGE, "send at most 1,000 orders in one call"));
     }
-    match api.shell.act(tap(&headers)?, None, Act::Import { orders, dry_run }).await? {
+    match api.shell.act(tap(&headers)?, who.by(None), Act::Import { orders, dry_run }).await? {
         Reply::Imported(report) => Ok(Json(json!(report))),
         _ => Err(confused()),
     }

@@ -26,7 +26,7 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let status = match &refusal {
             Refusal::NotFound(_) => StatusCode::NOT_FOUND,
-            Refusal::Ambiguous { .. } => StatusCode::CONFLICT,
+            Refusal::Ambiguous { .. } | Refusal::TapUsed => StatusCode::CONFLICT,
             Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
             Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };

@@ -1,15 +1,16 @@
 //! What can be asked.
 
 use super::answer::{ApiError, confused, error};
-use super::{Api, OPENAPI};
+use super::session::Who;
+use super::{Api, Door, OPENAPI};
 use crate::framing;
 use crate::sheet::{self, Language, SheetError};
 use crate::written::day_bounds;
-use axum::Json;
 use axum::extract::{Path, Query as Parameters, State};
-use axum::http::{StatusCode, header};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use creel_protocol::core::io::{Query, Refusal, Reply, SheetRow};
 use creel_protocol::id::{DeviceKey, DocumentId, FileHash};
 use creel_protocol::proof;
@@ -32,29 +33,34 @@ use tokio::sync::broadcast::error::RecvError;
 const FETCH_PATIENCE: Duration = Duration::from_secs(20);
 /// How often it is looked whether it has come.
 const FETCH_LOOK: Duration = Duration::from_millis(100);
+/// How often a live stream says that there is nothing to say.
+const BEAT: Duration = Duration::from_secs(10);
 
 fn to_json(value: impl serde::Serialize) -> Result<Json<Value>, ApiError> {
     serde_json::to_value(value).map(Json).map_err(|_| confused())
 }
 
-pub(super) async fn status(State(api): State<Api>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn status(State(api): State<Api>, Extension(who): Extension<Who>) -> Result<Json<Value>, ApiError> {
     let Reply::Status(status) = api.shell.ask(Query::Status).await? else { return Err(confused()) };
     let mut value = serde_json::to_value(status).map_err(|_| confused())?;
     let malformed = api.shell.signals.malformed.load(Ordering::Relaxed);
     value["refused"] = json!(value["refused"].as_u64().unwrap_or_default() + malformed);
     value["quic"] = json!(api.quic.to_string());
     value["http"] = json!(api.http.to_string());
+    value["person"] = json!(who.person);
     if let Some(https) = &api.https {
         value["https"] =
             json!({ "urls": https.urls, "fingerprint": https.fingerprint, "self_signed": https.self_signed });
     }
+    // A connection stands longer than a road. Where something waits it shows soon that there is none, else when nothing was heard.
+    let unheard = api.shell.signals.unheard.load(Ordering::Relaxed) && value["waiting"].as_u64() > Some(0);
     let contacts = api.contacts.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for peer in value["peers"].as_array_mut().into_iter().flatten() {
         let key = peer["device"].as_str().and_then(|key| DeviceKey::parse(key).ok());
         if let Some(contact) = key.and_then(|key| contacts.get(&key)) {
             peer["address"] = json!(contact.address);
-            // A connection stands longer than a road.
-            peer["connected"] = json!(peer["connected"] == true && contact.is_near());
+            let silent = unheard && peer["hub"] == true;
+            peer["connected"] = json!(peer["connected"] == true && contact.is_near() && !silent);
             peer["last_seen"] = json!(time::rfc3339_at(contact.last_seen));
         }
     }
@@ -246,20 +252,32 @@ pub(super) async fn pack(State(api): State<Api>, Parameters(part): Parameters<Pa
     })))
 }
 
-/// A live stream of documents that changed. A client that falls behind is told to reload.
-pub(super) async fn events(State(api): State<Api>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+/// A live stream of documents that changed. A client that falls behind is told to reload; a beat tells that there is nothing to tell.
+pub(super) async fn events(
+    State(api): State<Api>,
+    Extension(door): Extension<Door>,
+    headers: HeaderMap,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let changes = api.shell.signals.changes.subscribe();
-    let stream = futures_util::stream::unfold(changes, |mut changes| async {
-        let event = match changes.recv().await {
-            Ok(document) => Event::default().event("changed").data(json!({ "id": document }).to_string()),
-            Err(RecvError::Lagged(missed)) => {
-                Event::default().event("reload").data(json!({ "missed": missed }).to_string())
-            }
-            Err(RecvError::Closed) => return None,
-        };
-        Some((Ok(event), changes))
-    });
-    Sse::new(stream).keep_alive(KeepAlive::default())
+    let beat = tokio::time::interval_at(tokio::time::Instant::now() + BEAT, BEAT);
+    let is_known = move || api.sessions.who(door, &headers, &api.people, crate::shell::now().0).is_some();
+    // Who came with a cookie is looked at again each time: whose session has ended is told no more. The token has no end.
+    let by_cookie = is_known();
+    let stream =
+        futures_util::stream::unfold((changes, beat, is_known), move |(mut changes, mut beat, is_known)| async move {
+            let event = tokio::select! {
+                change = changes.recv() => match change {
+                    Ok(document) => Event::default().event("changed").data(json!({ "id": document }).to_string()),
+                    Err(RecvError::Lagged(missed)) => {
+                        Event::default().event("reload").data(json!({ "missed": missed }).to_string())
+                    }
+                    Err(RecvError::Closed) => return None,
+                },
+                _ = beat.tick() => Event::default().event("beat").data("{}"),
+            };
+            (!by_cookie || is_known()).then_some((Ok(event), (changes, beat, is_known)))
+        });
+    Sse::new(stream)
 }
 
 pub(super) async fn openapi() -> Response {

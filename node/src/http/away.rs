@@ -3,11 +3,15 @@
 //! Strangers reach this port. They get the screens' files, a customer's page by its link, and a try at logging in; how many of them are
 //! served at once is bounded, together and for one address.
 
+use super::lane::From;
 use super::{Api, Door, router};
 use crate::error::NodeError;
 use crate::folder::Folder;
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair};
@@ -102,7 +106,7 @@ impl Away {
         let self_signed = options.certificate.is_none();
         let (chain, key) = match &options.certificate {
             Some(files) => files.clone(),
-            None => folder.self_signed(|| sign(&hosts, device))?,
+            None => folder.self_signed(&hosts, &options.names, || sign(&hosts, device))?,
         };
         let (read, fingerprint) = read(&chain, &key)?;
         let certificate = Certificate { changed: changed(&chain), chain, key, read };
@@ -144,8 +148,9 @@ impl Away {
             let (acceptor, service) = (TlsAcceptor::from(Arc::clone(&certificate.read)), service.clone());
             open.spawn(async move {
                 let _held = (room, guest);
-                if let Err(why) = converse(stream, acceptor, service).await {
-                    tracing::debug!(%from, "a connection of a browser ended: {why}");
+                let from = From(Some(home(from.ip())));
+                if let Err(why) = converse(stream, acceptor, service, from).await {
+                    tracing::debug!(?from, "a connection of a browser ended: {why}");
                 }
             });
         }
@@ -157,7 +162,12 @@ async fn converse(
     stream: TcpStream,
     acceptor: TlsAcceptor,
     service: TowerToHyperService<Router>,
+    from: From,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(from);
+        service.call(request)
+    });
     stream.set_nodelay(true)?;
     let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await??;
     let many = stream.get_ref().1.alpn_protocol() == Some(HTTP2);

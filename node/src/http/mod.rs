@@ -8,6 +8,7 @@ mod act;
 mod answer;
 mod ask;
 mod away;
+mod lane;
 mod people;
 mod session;
 mod track;
@@ -25,7 +26,7 @@ pub use away::{Https, HttpsOptions};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -36,12 +37,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 /// Bytes of a login.
 const LOGIN_BYTES_MAX: usize = 4_096;
-/// PINs that are checked at once.
-const LOGINS_AT_ONCE: usize = 2;
+/// Bytes of a request that names things; photos, packs and orders may be longer.
+const ACT_BYTES_MAX: usize = 1 << 20;
 /// How long a request of somebody unknown may take, in all.
 const STRANGERS: Duration = Duration::from_secs(30);
 
@@ -65,7 +65,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: session::Sessions,
     pub(crate) people: people::People,
     /// Turns at checking a PIN.
-    pub(crate) logins: Semaphore,
+    pub(crate) logins: lane::Lanes,
     /// What pages may load and who may frame them.
     policy: web::Policy,
     token: blake3::Hash,
@@ -104,9 +104,11 @@ impl Api {
     pub(crate) fn new(parts: Parts) -> Result<Self, NodeError> {
         let Parts { shell, folder, contacts, wanted, organisation, http, quic, https, framed_by } = parts;
         let secret = folder.api_token()?;
-        let (token, sessions) = (blake3::hash(secret.as_bytes()), session::Sessions::new(&secret, http.port()));
+        let (token, sessions) = (
+            blake3::hash(secret.as_bytes()),
+            session::Sessions::new(&secret, http.port(), https.as_ref().map_or(0, |https| https.address.port())),
+        );
         let people = people::People::open(&folder)?;
-        let logins = Semaphore::new(LOGINS_AT_ONCE);
         Ok(Self(Arc::new(Shared {
             shell,
             folder,
@@ -118,7 +120,7 @@ impl Api {
             https,
             sessions,
             people,
-            logins,
+            logins: lane::Lanes::default(),
             policy: web::policy(framed_by.as_deref())?,
             token,
         })))
@@ -139,6 +141,7 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAd
 
 /// Every route: its path as `openapi.json` writes it, and its handler.
 fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
+    let long = DefaultBodyLimit::max(PHOTO_BYTES_MAX);
     vec![
         ("/status", get(ask::status)),
         ("/shipments", get(ask::list)),
@@ -168,12 +171,12 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/messages", post(act::say)),
         ("/resolutions", post(act::resolve)),
         ("/retractions", post(act::retract)),
-        ("/imports", post(act::import)),
+        ("/imports", post(act::import).layer(long)),
         ("/invites", post(act::invite)),
         ("/pack", get(ask::pack)),
-        ("/unpack", post(act::unpack)),
+        ("/unpack", post(act::unpack).layer(long)),
         ("/nudge", post(act::nudge)),
-        ("/photos", post(act::photo)),
+        ("/photos", post(act::photo).layer(long)),
         ("/photos/{hash}", get(ask::photo)),
     ]
 }
@@ -185,7 +188,7 @@ fn router(api: Api, door: Door) -> Router {
         .route("/open", get(session::open))
         .route("/t/{token}", get(track::page))
         .fallback(web::file)
-        .layer(DefaultBodyLimit::max(PHOTO_BYTES_MAX))
+        .layer(DefaultBodyLimit::max(ACT_BYTES_MAX))
         .layer(middleware::from_fn_with_state((api.clone(), door), guard))
         .with_state(api)
 }
@@ -243,19 +246,42 @@ async fn guard(State((api, door)): State<(Api, Door)>, request: Request, next: N
         };
         return Err(error(StatusCode::UNAUTHORIZED, why));
     }
+    if let Some(who) = &who
+        && request.method() == Method::POST
+        && !is_shown(who, headers)
+    {
+        let now = who.person.as_deref().unwrap_or("the owner of this device");
+        let why =
+            format!("{now} is logged in here now: reload this page to go on · 现在登录的是“{now}”，请重新载入页面");
+        return Err(error(StatusCode::CONFLICT, &why));
+    }
     let mut request = request;
     request.extensions_mut().insert(door);
+    if request.extensions().get::<lane::From>().is_none() {
+        request.extensions_mut().insert(lane::From(None));
+    }
     let response = if let Some(who) = who {
         request.extensions_mut().insert(who);
         next.run(request).await
     } else {
         // Strangers may not hold a request open.
         let timely = tokio::time::timeout(STRANGERS, next.run(request)).await;
-        timely.unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
+        let late = || error(StatusCode::REQUEST_TIMEOUT, "that took too long: try again · 超时，请重试");
+        timely.unwrap_or_else(|_| late().into_response())
     };
     let mut response = if path.starts_with("/api/") { answer::in_words(response).await } else { response };
+    if path.starts_with("/api/") {
+        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    }
     web::harden(&mut response, &api.policy);
     Ok(response)
+}
+
+/// Whether the screen that sends a request shows the one who is logged in. Tabs share a cookie, and one may still show somebody else.
+fn is_shown(who: &session::Who, headers: &HeaderMap) -> bool {
+    let Some(shown) = headers.get("creel-person").and_then(|value| value.to_str().ok()) else { return true };
+    let shown = percent_encoding::percent_decode_str(shown).decode_utf8_lossy();
+    shown == who.person.as_deref().unwrap_or_default()
 }
 
 /// Whether this node is called so by a browser that was not led here by somebody else's name.
@@ -263,7 +289,9 @@ fn answers_to(api: &Api, door: Door, host: &str) -> bool {
     match door {
         Door::Here => {
             let port = api.http.port();
-            ["127.0.0.1", "localhost", "[::1]"].iter().any(|name| host == format!("{name}:{port}"))
+            // Browsers leave out the port that HTTP has by itself.
+            let is = |name: &&str| host == format!("{name}:{port}") || (port == 80 && *host == **name);
+            ["127.0.0.1", "localhost", "[::1]"].iter().any(is)
         }
         Door::Away => api.https.as_ref().is_some_and(|https| https.answers_to(host)),
     }

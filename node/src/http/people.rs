@@ -2,12 +2,13 @@
 
 use super::act::body;
 use super::answer::{ApiError, confused, error};
+use super::lane::From;
 use super::session::Who;
 use super::{Api, Door};
 use crate::error::NodeError;
 use crate::folder::Folder;
-use argon2::Argon2;
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use argon2::password_hash::{Output, PasswordHash, PasswordHasher, Salt, SaltString};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -16,11 +17,16 @@ use creel_protocol::roster::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// Wrong PINs in a row, after which a name has to wait.
 const WRONG_MAX: u32 = 5;
+/// The same for all addresses together, from which a stranger could try.
+const WRONG_OF_ALL_MAX: u32 = 50;
+/// Names and addresses whose wrong tries are remembered.
+const TRIED_MAX: usize = 10_000;
 /// How long it waits then; twice as long after each further one, up to the longest.
 const WAIT: Duration = Duration::from_secs(60);
 const WAIT_MAX: Duration = Duration::from_secs(3_600);
@@ -47,11 +53,15 @@ pub(crate) struct Person {
 pub(crate) struct People {
     folder: Folder,
     all: RwLock<BTreeMap<String, Person>>,
-    /// Wrong tries at each name. Those from elsewhere are counted apart, so that a stranger can lock nobody out of the device itself.
-    wrong: Mutex<HashMap<(String, Door), (u32, Instant)>>,
+    /// Wrong tries at each name, whether somebody has it or not. Those from elsewhere are counted apart, so that a stranger can lock nobody
+    /// out of the device itself: for each address, and for all of them together.
+    wrong: Mutex<HashMap<Tried, (u32, Instant)>>,
     /// What is checked where there is no such name, so that the time taken does not tell.
     nobody: String,
 }
+
+/// Which name was tried, at which door, and from which address; for all addresses together none.
+type Tried = (String, Door, Option<IpAddr>);
 
 /// What became of a login.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,7 +84,7 @@ impl People {
         self.all.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wrong(&self) -> MutexGuard<'_, HashMap<(String, Door), (u32, Instant)>> {
+    fn wrong(&self) -> MutexGuard<'_, HashMap<Tried, (u32, Instant)>> {
         self.wrong.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -92,43 +102,66 @@ impl People {
         self.read().iter().map(|(name, person)| (name.clone(), person.role)).collect()
     }
 
-    /// Checks a PIN. Takes tens of milliseconds, on purpose.
-    pub(crate) fn check(&self, name: &str, pin: &str, door: Door) -> Checked {
+    /// Checks a PIN. Takes tens of milliseconds, on purpose, and the memory that is lent to it.
+    pub(crate) fn check(
+        &self,
+        name: &str,
+        pin: &str,
+        door: Door,
+        From(from): From,
+        memory: &mut Vec<Block>,
+    ) -> Checked {
         if door == Door::Away && pin.chars().count() < PIN_AWAY {
             return Checked::TooShort;
         }
         let person = self.read().get(name).cloned();
-        // A try counts before it is looked at: many at once are as many.
-        if person.is_some()
-            && let Err(wait) = self.count_try(name, door)
-        {
+        // A try counts before it is looked at: many at once are as many. One at a name that nobody has counts alike, because
+        // whoever is told to wait would know that it is one.
+        if let Err(wait) = self.count_try(name, door, from) {
             return Checked::TooOften(wait.as_secs() + 1);
         }
         let kept = person.as_ref().map_or(&self.nobody, |person| &person.pin);
-        let right =
-            PasswordHash::new(kept).is_ok_and(|hash| Argon2::default().verify_password(pin.as_bytes(), &hash).is_ok());
+        let right = is_right(kept, pin, memory);
         match person {
             Some(person) if right => {
-                self.wrong().remove(&(name.to_owned(), door));
+                let mut wrong = self.wrong();
+                wrong.remove(&(name.to_owned(), door, from));
+                wrong.remove(&(name.to_owned(), door, None));
                 Checked::Right(person.role)
             }
             _ => Checked::Wrong,
         }
     }
 
-    fn count_try(&self, name: &str, door: Door) -> Result<(), Duration> {
+    fn count_try(&self, name: &str, door: Door, from: Option<IpAddr>) -> Result<(), Duration> {
         let mut wrong = self.wrong();
-        let (count, at) = wrong.entry((name.to_owned(), door)).or_insert((0, Instant::now()));
-        if at.elapsed() >= FORGOTTEN {
-            *count = 0;
-        }
-        if *count >= WRONG_MAX {
-            let wait = WAIT.saturating_mul(1 << (*count - WRONG_MAX).min(16)).min(WAIT_MAX);
-            if at.elapsed() < wait {
-                return Err(wait.saturating_sub(at.elapsed()));
+        if wrong.len() >= TRIED_MAX {
+            // Made-up names go first, and then what single addresses tried.
+            let people = self.read();
+            wrong.retain(|(tried, _, _), _| people.contains_key(tried));
+            if wrong.len() >= TRIED_MAX {
+                wrong.retain(|(_, _, from), _| from.is_none());
             }
         }
-        (*count, *at) = (*count + 1, Instant::now());
+        let name: String = name.chars().take(NAME_CHARS_MAX).collect();
+        let all = from.map(|_| ((name.clone(), door, None), WRONG_OF_ALL_MAX));
+        let counted = [Some(((name, door, from), WRONG_MAX)), all];
+        for (tried, most) in counted.iter().flatten() {
+            let (count, at) = wrong.entry(tried.clone()).or_insert((0, Instant::now()));
+            if at.elapsed() >= FORGOTTEN {
+                *count = 0;
+            }
+            if *count >= *most {
+                let wait = WAIT.saturating_mul(1 << (*count - most).min(16)).min(WAIT_MAX);
+                if at.elapsed() < wait {
+                    return Err(wait.saturating_sub(at.elapsed()));
+                }
+            }
+        }
+        for (tried, _) in counted.into_iter().flatten() {
+            let (count, at) = wrong.entry(tried).or_insert((0, Instant::now()));
+            (*count, *at) = (*count + 1, Instant::now());
+        }
         Ok(())
     }
 
@@ -143,9 +176,29 @@ impl People {
         self.folder.write_people(&next)?;
         *all = next;
         // A new PIN begins with no wrong tries.
-        self.wrong().retain(|(tried, _), _| tried != name);
+        self.wrong().retain(|(tried, _, _), _| tried != name);
         Ok(())
     }
+}
+
+/// Whether a PIN is the one that is kept.
+fn is_right(kept: &str, pin: &str, memory: &mut Vec<Block>) -> bool {
+    let mut checked = || {
+        let kept = PasswordHash::new(kept).ok()?;
+        let (salt, expected) = (kept.salt?, kept.hash?);
+        let mut bytes = [0; Salt::MAX_LENGTH];
+        let salt = salt.decode_b64(&mut bytes).ok()?;
+        let algorithm = Algorithm::try_from(kept.algorithm).ok()?;
+        let version = kept.version.map_or(Ok(Version::default()), Version::try_from).ok()?;
+        let params = Params::try_from(&kept).ok()?;
+        memory.resize(params.block_count().max(memory.len()), Block::default());
+        let mut found = vec![0; expected.len()];
+        let argon2 = Argon2::new(algorithm, version, params);
+        argon2.hash_password_into_with_memory(pin.as_bytes(), salt, &mut found, memory.as_mut_slice()).ok()?;
+        // This comparison takes the same time whatever differs.
+        Some(Output::new(&found).ok()? == expected)
+    };
+    checked().unwrap_or(false)
 }
 
 fn hashed(pin: &str) -> Result<String, NodeError> {

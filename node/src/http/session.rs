@@ -1,9 +1,10 @@
 //! Who is at the browser: somebody who opened creel on this device, or a person who logged in.
 //!
 //! A session is a cookie that says who it is for and until when, under a MAC of this node's own; nothing of it is remembered, so that
-//! it outlives a restart. The cookie is bound to this node's port by its name, because browsers share cookies between ports.
+//! it outlives a restart, apart from that it was ended by a logout, which a restart forgets. The cookie is bound to this node's port by its name, because browsers share cookies between ports.
 
 use super::answer::{ApiError, confused, error, lost};
+use super::lane::From;
 use super::people::{self, People};
 use super::{Api, Door, act};
 use axum::body::Bytes;
@@ -61,19 +62,20 @@ struct Claim {
 #[derive(Debug)]
 pub(crate) struct Sessions {
     keys: [[u8; 32]; 2],
-    cookie: String,
+    /// Of this device's door, and of the other, which browsers keep for TLS and this host alone.
+    cookies: [String; 2],
     links: Mutex<HashMap<String, Instant>>,
+    /// Sessions that were ended before their time, by their MAC, and when that would have been.
+    ended: Mutex<HashMap<[u8; 32], u64>>,
 }
 
-/// The cookie that browsers keep for TLS and this host alone.
-const COOKIE_AWAY: &str = "__Host-creel";
-
 impl Sessions {
-    pub(crate) fn new(token: &str, port: u16) -> Self {
+    pub(crate) fn new(token: &str, port: u16, away: u16) -> Self {
         // A session of one door opens no other.
         let key = |purpose| blake3::derive_key(purpose, token.as_bytes());
         let keys = [key("creel/session/2"), key("creel/session-away/2")];
-        Self { keys, cookie: format!("creel-{port}"), links: Mutex::default() }
+        let cookies = [format!("creel-{port}"), format!("__Host-creel-{away}")];
+        Self { keys, cookies, links: Mutex::default(), ended: Mutex::default() }
     }
 
     fn mac(&self, door: Door, claim: &[u8]) -> blake3::Hash {
@@ -92,8 +94,8 @@ impl Sessions {
 
     fn named(&self, door: Door) -> (&str, &str) {
         match door {
-            Door::Here => (&self.cookie, ""),
-            Door::Away => (COOKIE_AWAY, "; Secure"),
+            Door::Here => (&self.cookies[0], ""),
+            Door::Away => (&self.cookies[1], "; Secure"),
         }
     }
 
@@ -111,12 +113,18 @@ impl Sessions {
         Ok(self.cookie(door, &format!("{claim}.{mac}"), life))
     }
 
-    fn end(&self, door: Door) -> String {
+    /// Ends the session of a request for good, also where its cookie was copied: a header that clears it.
+    fn end(&self, door: Door, headers: &HeaderMap, now: u64) -> String {
+        if let Some((claim, mac)) = self.claim(door, headers) {
+            let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            ended.retain(|_, until| *until >= now);
+            ended.insert(mac, claim.until);
+        }
         self.cookie(door, "", 0)
     }
 
-    /// Who a request's cookie says it is from.
-    pub(crate) fn who(&self, door: Door, headers: &HeaderMap, people: &People, now: u64) -> Option<Who> {
+    /// What a request's cookie says, if it is one of ours.
+    fn claim(&self, door: Door, headers: &HeaderMap) -> Option<(Claim, [u8; 32])> {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut cookies = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
         let (_, value) = cookies.find(|(name, _)| *name == self.named(door).0)?;
@@ -127,8 +135,14 @@ impl Sessions {
         if self.mac(door, &claim) != blake3::Hash::from(mac) {
             return None;
         }
-        let claim: Claim = serde_json::from_slice(&claim).ok()?;
-        if claim.until < now {
+        Some((serde_json::from_slice(&claim).ok()?, mac))
+    }
+
+    /// Who a request's cookie says it is from.
+    pub(crate) fn who(&self, door: Door, headers: &HeaderMap, people: &People, now: u64) -> Option<Who> {
+        let (claim, mac) = self.claim(door, headers)?;
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&mac);
+        if ended || claim.until < now {
             return None;
         }
         let Some((person, mark)) = claim.person else { return Some(Who::owner()) };
@@ -211,17 +225,16 @@ struct Login {
 pub(super) async fn login(
     State(api): State<Api>,
     Extension(door): Extension<Door>,
+    Extension(from): Extension<From>,
     bytes: Bytes,
 ) -> Result<Response, ApiError> {
     let Login { name, pin } = act::body(&bytes)?;
-    // Each check takes 19 MB and a core: they queue up.
-    let turn = api.logins.acquire().await.map_err(|_| confused())?;
+    let turn = api.logins.turn(door, from).await?;
     let (checked, name) = {
         let api = api.clone();
-        let check = move || (api.people.check(&name, &pin, door), name);
+        let check = move || (turn.with_memory(|memory| api.people.check(&name, &pin, door, from, memory)), name);
         tokio::task::spawn_blocking(check).await.map_err(|_| confused())?
     };
-    drop(turn);
     match checked {
         people::Checked::Right(role) => {
             let mark = api.people.mark(&name).ok_or_else(confused)?;
@@ -245,6 +258,6 @@ pub(super) async fn login(
     }
 }
 
-pub(super) async fn logout(State(api): State<Api>, Extension(door): Extension<Door>) -> Response {
-    ([(header::SET_COOKIE, api.sessions.end(door))], Json(json!({}))).into_response()
+pub(super) async fn logout(State(api): State<Api>, Extension(door): Extension<Door>, headers: HeaderMap) -> Response {
+    ([(header::SET_COOKIE, api.sessions.end(door, &headers, crate::shell::now().0))], Json(json!({}))).into_response()
 }

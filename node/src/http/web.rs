@@ -23,10 +23,18 @@ pub(super) struct Policy {
 
 pub(super) fn policy(framed_by: Option<&str>) -> Result<Policy, NodeError> {
     let content = format!("{POLICY}{}", framed_by.unwrap_or("'none'"));
-    let fits = framed_by.is_none_or(|origin| !origin.contains([';', ',', ' ', '*']));
+    let fits = framed_by.is_none_or(is_origin);
     let content = HeaderValue::from_str(&content).ok().filter(|_| fits);
     let wrong = || NodeError::System("--framed-by is an origin, such as http://127.0.0.1:8080".to_owned());
     Ok(Policy { content: content.ok_or_else(wrong)?, unframed: framed_by.is_none() })
+}
+
+/// Whether it is a scheme, a host and a port, and nothing else.
+fn is_origin(text: &str) -> bool {
+    let Ok(uri) = text.parse::<Uri>() else { return false };
+    let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+    let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else { return false };
+    !host.contains(['*', ';', ',']) && !port.is_empty() && text == format!("{scheme}://{host}{port}")
 }
 
 /// A file of the screens.

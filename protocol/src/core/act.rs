@@ -8,6 +8,7 @@ use super::{Core, Step};
 use crate::edit::action::{Action, LineCount, Measure, Plan, PlanFields, Record, Resolve, Retract, Say};
 use crate::edit::{AFTER_MAX, Edit, Statement};
 use crate::id::{DocumentId, EditId, Tap};
+use crate::roster::Role;
 use crate::shipment::effect::Effects;
 use crate::shipment::{History, Render};
 use crate::store::{Store, StoreError};
@@ -27,11 +28,21 @@ impl Core {
     ) -> Result<Reply, Refusal> {
         // A retried tap is answered with what it made, also when its shipment was let go of meanwhile.
         let makes_edits = !matches!(act, Act::Import { .. } | Act::Invite { .. } | Act::Publish { .. });
+        let asked = asked(by, &act);
         if makes_edits && let Some(made) = made_before(step, &tap)? {
-            return Ok(Reply::Made(made));
+            // A request that is another one was not done, and must not be taken to be.
+            return match step.overlay.get(&keys::asked(&tap))? {
+                Some(before) if before != asked => Err(Refusal::TapUsed),
+                _ => Ok(Reply::Made(made)),
+            };
         }
         let made = match act {
-            Act::Record { shipments, record } => self.record(step, now, tap, by, &shipments, &record)?,
+            Act::Record { shipments, record, role } => {
+                if let Some(role) = role {
+                    self.check_role(step, &shipments, &record.step, role)?;
+                }
+                self.record(step, now, tap, by, &shipments, &record)?
+            }
             Act::Measure { shipments, measure } => self.measure(step, now, tap, by, &shipments, &measure)?,
             Act::Plan { targets, fields } => self.plan(step, now, tap, by, targets, &fields)?,
             Act::Say { shipment, text } => {
@@ -46,14 +57,24 @@ impl Core {
                 let action = Action::Resolve(Resolve { settle, uphold, note });
                 vec![self.make(step, now, tap, by, document, &action)?]
             }
-            Act::Retract { edit, note } => {
+            Act::Retract { edit, note, own } => {
                 let edit = find_edit(step, &edit)?;
                 let arrival: keys::Arrival = keys::read(&step.overlay, &keys::arrival(&edit))?
                     .ok_or_else(|| Refusal::Invalid(format!("edit {edit} is not here")))?;
+                if own {
+                    let edits = self.edits_of(&step.overlay, &arrival.document)?;
+                    let theirs = edits.iter().find(|one| one.id == edit).and_then(|one| one.statement.by.as_ref());
+                    if theirs != by {
+                        let whose = theirs.map_or("somebody else", String::as_str);
+                        return Err(Refusal::Invalid(format!(
+                            "{whose} recorded that: who recorded it, a dispatcher or an admin takes it back"
+                        )));
+                    }
+                }
                 let action = Action::Retract(Retract { edit, note });
                 vec![self.make(step, now, tap, by, arrival.document, &action)?]
             }
-            Act::Import { orders, dry_run } => return self.import(step, now, &orders, dry_run),
+            Act::Import { orders, dry_run } => return self.import(step, now, by, &orders, dry_run),
             Act::Publish { toml } => return self.publish(step, now, toml),
             Act::Invite { request, expires, addresses } => {
                 return self.invite(step, tap, request, expires, addresses);
@@ -62,6 +83,7 @@ impl Core {
         if makes_edits {
             let edits: Vec<_> = made.iter().map(|made| (made.edit, made.id)).collect();
             step.overlay.batch.put(keys::request(&tap), keys::encode(&edits));
+            step.overlay.batch.put(keys::asked(&tap), asked);
         }
         Ok(Reply::Made(made))
     }
@@ -86,6 +108,26 @@ impl Core {
             made.push(self.make(step, now, tap, by, document, &Action::Record(record))?);
         }
         Ok(made)
+    }
+
+    /// Everybody else judges a record by the device's role. Whether a person's allows it is for their device to see to.
+    fn check_role<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        shipments: &[String],
+        key: &str,
+        role: Role,
+    ) -> Result<(), Refusal> {
+        for document in self.find_all(step, shipments)? {
+            let render = self.render(step, document)?;
+            let workflow = render.workflow.and_then(|id| self.roster.workflow_at(&id, self.roster.height()));
+            if workflow.and_then(|workflow| workflow.step(key)).is_some_and(|known| !known.by.contains(&role)) {
+                let number = &render.view.number;
+                let why = format!("a {role} does not record “{key}” of {number}: ask somebody whose step it is");
+                return Err(Refusal::Invalid(why));
+            }
+        }
+        Ok(())
     }
 
     fn measure<S: Store>(
@@ -130,6 +172,8 @@ impl Core {
         step: &mut Step<'_, S>,
         shipments: &[String],
     ) -> Result<BTreeSet<DocumentId>, Refusal> {
+        // Looking each up takes time, in which nobody else is served.
+        few_enough(shipments.len())?;
         let documents = shipments.iter().map(|name| self.find(step, name)).collect::<Result<_, _>>()?;
         at_most(documents)
     }
@@ -252,11 +296,20 @@ fn at_most(documents: BTreeSet<DocumentId>) -> Result<BTreeSet<DocumentId>, Refu
     if documents.is_empty() {
         return Err(Refusal::Invalid("name at least one shipment".to_owned()));
     }
-    if documents.len() > TARGETS_MAX {
-        let why = format!("{} shipments at once are more than {TARGETS_MAX}: narrow it", documents.len());
-        return Err(Refusal::Invalid(why));
-    }
+    few_enough(documents.len())?;
     Ok(documents)
+}
+
+fn few_enough(shipments: usize) -> Result<(), Refusal> {
+    if shipments > TARGETS_MAX {
+        return Err(Refusal::Invalid(format!("{shipments} shipments at once are more than {TARGETS_MAX}: narrow it")));
+    }
+    Ok(())
+}
+
+/// Digest of what is asked for, and by whom.
+fn asked(by: Option<&String>, act: &Act) -> Vec<u8> {
+    blake3::hash(&serde_json::to_vec(&(by, act)).unwrap_or_default()).as_bytes().to_vec()
 }
 
 fn made<S: Store>(step: &Step<'_, S>, edit: EditId, id: DocumentId) -> Result<Made, Refusal> {

@@ -10,9 +10,9 @@ use crate::edit::Edit;
 use crate::id::{DeviceKey, DocumentId, EditId, EntryId};
 use crate::planted::{self, Bug};
 use crate::store::{Store, StoreError};
+use crate::sync::fingerprint::digest;
 use crate::sync::frame::Holds;
 use crate::sync::{Frame, JournalEntry};
-use crate::sync::fingerprint::digest;
 use std::collections::{BTreeMap, HashMap};
 
 /// Edits of one peer about one document that may wait for what they stand on.
@@ -281,5 +281,57 @@ impl Core {
             self.counters.stale += 1;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edit::Statement;
+    use crate::edit::action::{Action, Say};
+    use crate::id::{OrganisationId, Tap};
+    use ed25519_dalek::SigningKey;
+
+    fn edit(document: u8, text: &str) -> Edit {
+        let key = SigningKey::from_bytes(&[1; 32]);
+        let statement = Statement {
+            author: DeviceKey(key.verifying_key().to_bytes()),
+            by: None,
+            after: vec![EditId([9; 32])],
+            roster: EntryId([2; 32]),
+            tap: Tap([3; 16]),
+            at: 0,
+            action: Action::Say(Say { text: text.to_owned() }).to_raw(),
+        };
+        let document = DocumentId([document; 16]);
+        Edit::sign(&OrganisationId([4; 32]), Some(document), statement, &key).expect("it is within the limits")
+    }
+
+    /// Of one peer so much may wait and no more; what is refused leaves nothing behind, of however many documents it is, and one
+    /// that waits already waits on.
+    #[test]
+    fn what_waits_is_bounded() {
+        let (peer, other) = (DeviceKey([1; 32]), DeviceKey([2; 32]));
+        let missing = Missing::Edit(EditId([9; 32]));
+        let mut held = HeldBack::default();
+        let first = edit(0, "0");
+        for nth in 0..HELD_BACK_MAX {
+            assert!(held.hold(missing, peer, edit(0, &nth.to_string())));
+        }
+        assert!(!held.hold(missing, peer, edit(0, "one more")));
+        assert!(held.hold(missing, peer, first.clone()) && held.hold(missing, other, first));
+        assert_eq!((held.of(&peer), held.of(&other), held.len()), (HELD_BACK_MAX, 1, HELD_BACK_MAX + 1));
+
+        let long = "x".repeat(8_000);
+        let mut waiting = 0;
+        for document in 1..=100 {
+            for nth in 0..20 {
+                waiting += usize::from(held.hold(missing, peer, edit(document, &format!("{nth} {long}"))));
+            }
+        }
+        assert!(waiting < 1_100, "{waiting} edits of 8 kB wait");
+        assert!(held.counts.values().all(|count| *count > 0), "what was refused is remembered");
+        assert_eq!(held.release(missing).len(), HELD_BACK_MAX + 1 + waiting);
+        assert_eq!((held.len(), held.counts.len()), (0, 0));
     }
 }

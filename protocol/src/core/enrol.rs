@@ -76,6 +76,11 @@ impl Core {
         let before: Option<Issued> = keys::read(&step.overlay, &key)?;
         let expires = before.as_ref().map_or(expires, |before| before.expires);
         request.check().map_err(Refusal::Invalid)?;
+        if let Some(before) = &before
+            && (before.role, &before.party, &before.name) != (request.role, &request.party, &request.name)
+        {
+            return Err(Refusal::TapUsed);
+        }
         let issued = Issued {
             role: request.role,
             party: request.party,

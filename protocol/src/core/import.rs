@@ -32,6 +32,7 @@ impl Core {
         &mut self,
         step: &mut Step<'_, S>,
         now: Now,
+        by: Option<&String>,
         orders: &[Order],
         dry_run: bool,
     ) -> Result<Reply, Refusal> {
@@ -51,7 +52,7 @@ impl Core {
             let mut fields = order.fields.clone();
             fields.number = Some(order.number.clone());
             fields.lines.clone_from(&order.lines);
-            match self.import_order(step, now, order, &fields, &mut report) {
+            match self.import_order(step, now, by, order, &fields, &mut report) {
                 Ok(Outcome::Taken) => report.taken += 1,
                 Ok(Outcome::Updated) => report.updated += 1,
                 Ok(Outcome::Unchanged) => report.unchanged += 1,
@@ -70,13 +71,14 @@ impl Core {
         &mut self,
         step: &mut Step<'_, S>,
         now: Now,
+        by: Option<&String>,
         order: &Order,
         fields: &PlanFields,
         report: &mut ImportReport,
     ) -> Result<Outcome, Refusal> {
         match numbered(step, &order.number)?[..] {
-            [] => self.open_order(step, now, order, fields),
-            [document] => self.import_again(step, now, document, order, fields, report),
+            [] => self.open_order(step, now, by, order, fields),
+            [document] => self.import_again(step, (now, by), document, order, fields, report),
             _ => Err(Refusal::Invalid("several shipments carry this number: change one of them first".to_owned())),
         }
     }
@@ -85,6 +87,7 @@ impl Core {
         &mut self,
         step: &mut Step<'_, S>,
         now: Now,
+        by: Option<&String>,
         order: &Order,
         fields: &PlanFields,
     ) -> Result<Outcome, Refusal> {
@@ -94,7 +97,7 @@ impl Core {
         let plan = parts.next().unwrap_or_default();
         let statement = Statement {
             author: self.key,
-            by: None,
+            by: by.cloned(),
             after: Vec::new(),
             roster: self.roster.head(),
             tap: import_tap(&self.roster.head().0, &order.number, now),
@@ -108,7 +111,7 @@ impl Core {
             let tap = import_tap(&document.0, &format!("{nth}"), now).of(&document.0);
             let after = chain.last().map(|edit| edit.id).into_iter().collect();
             let plan = Action::Plan(Plan { fields, import: Some(true) });
-            chain.push(self.statement_about(now, tap, None, document, after, &plan)?);
+            chain.push(self.statement_about(now, tap, by, document, after, &plan)?);
         }
         self.put_chain(step, now, Vec::new(), chain)?;
         // The index is brought up to date at once: the same number may come again in the next part of the file.
@@ -119,7 +122,7 @@ impl Core {
     fn import_again<S: Store>(
         &mut self,
         step: &mut Step<'_, S>,
-        now: Now,
+        (now, by): (Now, Option<&String>),
         document: DocumentId,
         order: &Order,
         fields: &PlanFields,
@@ -160,7 +163,7 @@ impl Core {
         for (nth, fields) in split(&fields).into_iter().enumerate() {
             let tap = import_tap(&document.0, &format!("{nth} of {}", self.counters.journal_end), now).of(&document.0);
             let plan = Action::Plan(Plan { fields, import: Some(true) });
-            let edit = self.statement_about(now, tap, None, document, after, &plan)?;
+            let edit = self.statement_about(now, tap, by, document, after, &plan)?;
             after = vec![edit.id];
             chain.push(edit);
         }

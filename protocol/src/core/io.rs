@@ -128,6 +128,9 @@ pub struct Keep {
     pub left_ms: u64,
 }
 
+/// A photo, after the device that named it.
+pub type Named = (DeviceKey, FileHash);
+
 /// How far a photo has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PhotoNews {
@@ -204,6 +207,11 @@ pub enum Refusal {
         /// What it could be.
         candidates: String,
     },
+    /// The tap was another request's.
+    #[error(
+        "this Idempotency-Key was used for something else: send a new one for each act, and the same only to try that act again"
+    )]
+    TapUsed,
     /// Not allowed or malformed, in words that say what to do.
     #[error("{0}")]
     Invalid(String),
@@ -213,7 +221,7 @@ pub enum Refusal {
 }
 
 /// Which shipments a plan is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Targets {
     /// Those named.
     Named(Vec<String>),
@@ -238,7 +246,7 @@ pub struct Order {
 }
 
 /// What a person does.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub enum Act {
     /// Records a step.
     Record {
@@ -246,6 +254,8 @@ pub enum Act {
         shipments: Vec<String>,
         /// What was done.
         record: Record,
+        /// The person's own role, where several share this device: each shipment's workflow says whether it may.
+        role: Option<Role>,
     },
     /// Records a measured value.
     Measure {
@@ -285,6 +295,8 @@ pub enum Act {
         edit: String,
         /// Why.
         note: Option<String>,
+        /// Only if the edit names the same person, where several share this device.
+        own: bool,
     },
     /// Takes orders in.
     Import {
@@ -346,10 +358,12 @@ pub enum Query {
         /// Its number or id.
         shipment: String,
     },
-    /// Photos that are named by records and not known to be here.
+    /// Photos that are named by records and not known to be here, a page of them.
     WantedPhotos {
         /// Only those that this device has, because it named them.
         from: Option<DeviceKey>,
+        /// Where the last page ended.
+        after: Option<Named>,
     },
     /// Whether a peer may have a photo.
     MayFetch {
@@ -708,8 +722,8 @@ pub enum Reply {
     File(Vec<u8>),
     /// The month-end sheet.
     Sheet(Vec<SheetRow>),
-    /// Photos.
-    Photos(Vec<FileHash>),
+    /// Photos that are wanted, in the order of their devices. With none of them the list has ended.
+    Photos(Vec<Named>),
     /// Yes or no.
     Is(bool),
     /// A device became a member.

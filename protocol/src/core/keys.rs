@@ -72,6 +72,11 @@ pub fn request(tap: &Tap) -> Vec<u8> {
     key(b'q', &[&tap.0])
 }
 
+/// `h` tap: digest of what that request asked for.
+pub fn asked(tap: &Tap) -> Vec<u8> {
+    key(b'h', &[&tap.0])
+}
+
 /// `w` edit: the hub is not known to have this edit.
 pub fn waiting(edit: &EditId) -> Vec<u8> {
     key(b'w', &[&edit.0])
@@ -130,6 +135,12 @@ pub fn naming(photo: &FileHash) -> Vec<u8> {
 /// `u` device photo: the device has named the photo, which is not known to be here.
 pub fn wanted_photo(author: &DeviceKey, photo: &FileHash) -> Vec<u8> {
     key(b'u', &[&author.0, &photo.0])
+}
+
+/// The device and the photo in such a key.
+pub fn wanted(key: &[u8]) -> Option<(DeviceKey, FileHash)> {
+    let (author, photo) = key.get(1..)?.split_first_chunk()?;
+    Some((DeviceKey(*author), FileHash(photo.try_into().ok()?)))
 }
 
 /// `u` device: all such photos of a device.

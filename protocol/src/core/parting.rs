@@ -119,22 +119,22 @@ impl Core {
         let Some(keep) = self.keep.filter(|_| self.is_hub()) else { return Ok(()) };
         let mut parted = Vec::new();
         for Parting { document, heads } in documents.into_iter().take(PARTING_MAX) {
+            // When the last of them came; none unless all of them are held, before any work is done for what is not.
+            let mut held = (!heads.is_empty()).then_some(0);
+            for head in &heads {
+                let arrival: Option<Arrival> = keys::read(step.overlay.store, &keys::arrival(head))?;
+                let arrival =
+                    arrival.filter(|arrival| arrival.document == document && arrival.seq < self.journal_durable);
+                held = held.zip(arrival).map(|(last, arrival)| arrival.at.max(last));
+            }
+            let Some(last) = held else { continue };
             // What an edit that was not looked at yet says of the parties is in force.
             if step.overlay.get(&keys::stale(&document))?.is_some() {
                 self.refresh(step, document)?;
             }
             let left = !self.render(step, document)?.named.contains(&party);
             let since = now.0.checked_sub(if left { keep.left_ms } else { keep.closed_ms });
-            let mut held = !heads.is_empty();
-            for head in &heads {
-                let arrival: Option<Arrival> = keys::read(step.overlay.store, &keys::arrival(head))?;
-                held &= arrival.is_some_and(|arrival| {
-                    arrival.document == document
-                        && arrival.seq < self.journal_durable
-                        && since.is_some_and(|since| arrival.at <= since)
-                });
-            }
-            if !held {
+            if since.is_none_or(|since| last > since) {
                 continue;
             }
             if left && step.overlay.get(&keys::party(&party, &document))?.is_some() {

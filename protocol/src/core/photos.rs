@@ -1,7 +1,7 @@
 //! Photos as the core knows them: which shipments name them, who may have them, and how far they have come. Their bytes are
 //! files, and the node's affair.
 
-use super::io::{Now, PhotoNews};
+use super::io::{Named, Now, PhotoNews};
 use super::keys;
 use super::{Core, Release, Step};
 use crate::id::{DeviceKey, DocumentId, FileHash};
@@ -37,14 +37,18 @@ impl Core {
         Ok(())
     }
 
-    /// Photos that are named and not known to be here; those that a device named, if it is asked for them.
+    /// Photos that are named and not known to be here, a page of them; those that a device named, if it is asked for them.
     pub(super) fn wanted_photos<S: Store>(
         step: &Step<'_, S>,
         from: Option<DeviceKey>,
-    ) -> Result<Vec<FileHash>, StoreError> {
-        let (low, high) = keys::under(&from.map_or_else(|| b"u".to_vec(), |from| keys::wanted_of(&from)));
+        after: Option<Named>,
+    ) -> Result<Vec<Named>, StoreError> {
+        let (mut low, high) = keys::under(&from.map_or_else(|| b"u".to_vec(), |from| keys::wanted_of(&from)));
+        if let Some((author, photo)) = after {
+            low = low.max([keys::wanted_photo(&author, &photo).as_slice(), &[0]].concat());
+        }
         let wanted = step.overlay.scan(&low, &high, WANTED_MAX)?;
-        Ok(wanted.iter().filter_map(|(key, _)| keys::tail(key).map(FileHash)).collect())
+        Ok(wanted.iter().filter_map(|(key, _)| keys::wanted(key)).collect())
     }
 
     /// Whether a peer may have a photo: whoever may see a shipment that names it.

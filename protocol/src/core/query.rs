@@ -112,7 +112,7 @@ impl Core {
             Query::Status => Ok(Reply::Status(Box::new(self.status()))),
             Query::Workflows => Ok(Reply::Workflows(self.workflows())),
             Query::Pack { peer, after } => Ok(Reply::Packed(self.pack(step, peer.as_deref(), after)?)),
-            Query::WantedPhotos { from } => Ok(Reply::Photos(Self::wanted_photos(step, from)?)),
+            Query::WantedPhotos { from, after } => Ok(Reply::Photos(Self::wanted_photos(step, from, after)?)),
             Query::MayFetch { peer, photo } => Ok(Reply::Is(self.may_fetch(step, &peer, &photo)?)),
             Query::PhotoAtHub { photo } => Ok(Reply::Is(Self::photo_at_hub(step, &photo)?)),
             Query::List { filter } => {

@@ -16,4 +16,4 @@ pub use history::History;
 pub use view::{Exception, Render, View};
 
 /// The version of the rules in this module. Summaries made under another version are made again.
-pub const RULES: u64 = 3;
+pub const RULES: u64 = 4;

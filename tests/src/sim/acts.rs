@@ -177,7 +177,7 @@ impl World {
                 let records = self.records_at(at, &document);
                 let wanted = |id: &&EditId| self.seen.get(id).is_some_and(|seen| seen.author == own);
                 let edit = records.iter().find(wanted).or(records.first())?;
-                Act::Retract { edit: edit.to_string(), note: Some("a slip".to_owned()) }
+                Act::Retract { edit: edit.to_string(), note: Some("a slip".to_owned()), own: false }
             }
             55..=57 => Act::Say { shipment: "no such number".to_owned(), text: "hello".to_owned() },
             _ => {
@@ -186,7 +186,7 @@ impl World {
                     shipments.extend(self.rng.pick(&documents).map(ToString::to_string));
                 }
                 let record = self.step(at);
-                Act::Record { shipments, record }
+                Act::Record { shipments, record, role: None }
             }
         })
     }

@@ -29,7 +29,7 @@ impl World {
         // Only the hub has what it did not name itself.
         let named_by = (from != 0).then(|| self.nodes[from].key());
         let request = self.request(Request::Wanted { from });
-        self.feed(to, Input::Ask { request, query: Query::WantedPhotos { from: named_by } });
+        self.feed(to, Input::Ask { request, query: Query::WantedPhotos { from: named_by, after: None } });
     }
 
     pub(super) fn wanted(&mut self, to: usize, from: usize, photos: Vec<FileHash>) {

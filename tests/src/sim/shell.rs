@@ -305,7 +305,9 @@ impl World {
                     self.fail(format!("{} refuses what an honest peer packed: {:?}", self.nodes[at].name, report.why));
                 }
             }
-            (Request::Wanted { from }, Ok(Reply::Photos(photos))) => self.wanted(at, from, photos),
+            (Request::Wanted { from }, Ok(Reply::Photos(photos))) => {
+                self.wanted(at, from, photos.into_iter().map(|(_, photo)| photo).collect());
+            }
             (Request::MayFetch { to, photo }, Ok(Reply::Is(may))) => self.may_fetch(at, to, photo, may),
             (Request::Show, Ok(reply)) => drop(self.answers.insert(request, reply)),
             (asked, Err(why)) => self.fail(format!("{} refuses {asked:?}: {why}", self.nodes[at].name)),

@@ -105,7 +105,7 @@ fn day(firm: &Firm, driver: &SigningKey, number: usize) -> Result<Vec<Vec<u8>>> 
     act(&mut engine, &mut core, Act::Import { orders, dry_run: false })?;
     for step in STEPS {
         let record = Record { step: step.to_owned(), ..Record::default() };
-        act(&mut engine, &mut core, Act::Record { shipments: numbers.clone(), record })?;
+        act(&mut engine, &mut core, Act::Record { shipments: numbers.clone(), record, role: None })?;
     }
     // The journal is the order in which the device would push.
     let mut frames = Vec::new();
