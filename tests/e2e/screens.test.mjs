@@ -138,7 +138,7 @@ const places = {
 };
 
 /** One look at a screen: a picture where one is wanted, and what must be so on each of them. */
-async function look(page, name) {
+async function look(page, name, brief = false) {
   await page.waitForTimeout(400);
   if (shots) {
     mkdirSync(shots, { recursive: true });
@@ -151,7 +151,7 @@ async function look(page, name) {
   assert.ok(wide <= 0, `${name} is ${wide} px too wide`);
   assert.deepEqual(await small(page), [], `${name}: too small to press`);
   assert.deepEqual(await raw(page), [], `${name}: no words of people`);
-  assert.deepEqual(await violations(page), [], name);
+  if (!brief) assert.deepEqual(await violations(page), [], name);
 }
 
 const looks = ['zh', 'en'].flatMap((language) => sizes.map((size) => ({ language, ...size })));
@@ -161,16 +161,17 @@ for (const [who, wheres] of Object.entries(places)) {
     test(`${who}'s screens in ${language} at ${width} px`, async () => {
       const page = await firm.page(devices[who], { language, width, height });
       const wrong = [];
+      // Chinese on a phone and English on a desk are looked at in every state and with axe; the other two only for what does not fit. Pictures are of all.
+      const brief = !shots && (language === 'zh') !== (width === 360);
       for (const [address, name = address, open] of wheres()) {
-        // Each state of a screen is looked at twice and each screen four times; where pictures are made, all of them.
-        if (!shots && name !== address && (language === 'zh') !== (width === 360)) continue;
+        if (brief && name !== address) continue;
         // The same address again would leave open what is open.
         if (name !== address) await page.goto('about:blank');
         await page.goto(`http://${devices[who].http}/#/${address}`);
         await page.locator('main h1').first().waitFor({ state: 'attached' });
         await page.waitForTimeout(200);
         await open?.(page);
-        await look(page, `${who}-${name}-${language}-${width}`).catch((error) => wrong.push(error.message));
+        await look(page, `${who}-${name}-${language}-${width}`, brief).catch((error) => wrong.push(error.message));
       }
       assert.deepEqual(wrong, []);
       assert.deepEqual(page.troubles, []);
@@ -202,20 +203,20 @@ for (const { language, width, height } of looks) {
 test('the first screen of each role needs at most 150 KB of script and style', async () => {
   for (const [who, home] of Object.entries({ hub: 'board', driver: 'driver', shop: 'shop', picker: 'picker', viewer: 'boss' })) {
     const page = await firm.page(devices[who]);
-    const loaded = new Map();
-    page.on('response', async (response) => {
-      const { pathname } = new URL(response.url());
-      if (/\.m?js$|\.css$/.test(pathname)) loaded.set(pathname, response.body());
-    });
     await page.goto('about:blank');
+    const loaded = new Set();
+    page.on('request', (request) => {
+      const { pathname } = new URL(request.url());
+      if (/\.m?js$|\.css$/.test(pathname)) loaded.add(pathname);
+    });
     await page.goto(`http://${devices[who].http}/#/${home}`);
     await page.locator('main h1').first().waitFor({ state: 'attached' });
     await page.waitForLoadState('load');
     await page.waitForTimeout(400);
-    const bodies = await Promise.all([...loaded.values()]);
-    const bytes = bodies.reduce((sum, body) => sum + brotliCompressSync(body).length, 0);
-    assert.ok(loaded.size > 3, `${who}: only ${[...loaded.keys()]}`);
-    assert.ok(bytes <= 150_000, `${who}: ${bytes} bytes: ${[...loaded.keys()]}`);
+    const texts = await page.evaluate((paths) => Promise.all(paths.map(async (path) => (await fetch(path)).text())), [...loaded]);
+    const bytes = texts.reduce((sum, text) => sum + brotliCompressSync(text).length, 0);
+    assert.ok(loaded.size > 3, `${who}: only ${[...loaded]}`);
+    assert.ok(bytes <= 150_000, `${who}: ${bytes} bytes: ${[...loaded]}`);
     if (shots) console.log(`# ${who}: ${bytes} bytes of script and style`);
     await page.context().close();
   }
