@@ -1,7 +1,7 @@
 // Live state: what the node holds, kept up with as it changes. Screens read it and never poll.
 
 import { clock } from './clock.svelte';
-import { creel, CreelError, type HistoryRow, type NodeStatus, type Row, type Session, type Shown, type Step, type Workflow } from './creel';
+import { creel, CreelError, type Following, type HistoryRow, type NodeStatus, type Row, type Session, type Shown, type Step, type Workflow } from './creel';
 
 /** The first change is fetched at once; those that follow within this time are gathered, so that a burst is few requests. */
 const GATHER_MS = 50;
@@ -70,7 +70,7 @@ class Live {
   /** For each loading of the lists that is under way, what changed meanwhile. */
   #reloading = new Set<Set<string>>();
   #listeners = new Set<(id: string | null) => void>();
-  #unfollow: (() => void) | null = null;
+  #following: Following | null = null;
 
   /** Begins, or begins again after a login. */
   async start() {
@@ -90,13 +90,12 @@ class Live {
     }
     this.#follow();
     // Where something on the way holds the stream back, the lists are shown all the same, as stale.
-    setTimeout(() => this.loaded || this.#unfollow === null || void this.#reload(), STREAM_MS);
+    setTimeout(() => this.loaded || this.#following === null || void this.#reload(), STREAM_MS);
     this.#askStatusLater();
   }
 
   #follow() {
-    this.#unfollow?.();
-    this.#unfollow = creel.follow({
+    this.#following = creel.follow({
       changed: (id) => this.#change(id),
       reload: () => void this.#reload(),
       live: () => {
@@ -109,8 +108,8 @@ class Live {
   }
 
   stop() {
-    this.#unfollow?.();
-    this.#unfollow = null;
+    this.#following?.stop();
+    this.#following = null;
     clearTimeout(this.#asking);
     clearTimeout(this.#gathering);
     this.#gathering = undefined;
@@ -233,9 +232,9 @@ class Live {
       } catch {
         // A node that does not answer tells nothing new, whatever its stream looks like: one that died on the way looks open for ever.
         this.#connect('stale');
-        if (this.#unfollow) this.#follow();
+        this.#following?.renew();
       }
-      if (this.#unfollow) this.#askStatusLater();
+      if (this.#following) this.#askStatusLater();
     }, wait);
   }
 

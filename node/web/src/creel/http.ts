@@ -2,14 +2,13 @@
 
 import { CreelError, newTap, type Creel, type Follower, type Tap } from './creel';
 import { drawnIn } from './proof';
+import { follow } from './stream';
 import type * as Its from './types';
 
 const BASE = 'api/v1';
 /** How often a tap whose answer got lost is sent again; the node answers it with the first edit. */
 const TRIES = 3;
 const TRY_AGAIN_MS = 400;
-/** How long the event stream is left alone after it was refused. */
-const FOLLOW_AGAIN_MS = 1_500;
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const part = encodeURIComponent;
@@ -95,29 +94,7 @@ export class HttpCreel implements Creel {
   sheetLink = (from: string, to: string, language: Its.Language, format: 'xlsx' | 'csv') =>
     `${BASE}/sheet.${format}?from=${part(from)}&to=${part(to)}&lang=${language}`;
 
-  follow(follower: Follower): () => void {
-    let stream: EventSource | null = null;
-    let again: ReturnType<typeof setTimeout> | undefined;
-    const open = () => {
-      const source = new EventSource(`${BASE}/events`, { withCredentials: true });
-      stream = source;
-      source.onopen = () => follower.live();
-      source.addEventListener('changed', (event) => follower.changed((JSON.parse(event.data) as { id: string }).id));
-      source.addEventListener('reload', () => follower.reload());
-      source.onerror = () => {
-        follower.stale();
-        // A broken stream is opened again by the browser; a refused one (node restarting, logged out) is not.
-        if (source.readyState !== EventSource.CLOSED) return;
-        clearTimeout(again);
-        again = setTimeout(open, FOLLOW_AGAIN_MS);
-      };
-    };
-    open();
-    return () => {
-      clearTimeout(again);
-      stream?.close();
-    };
-  }
+  follow = (follower: Follower) => follow(`${BASE}/events`, follower);
 
   record = (tap: Tap, shipments: string[], record: Its.StepRecord) =>
     this.#act<Its.Made[]>('/records', tap, { shipments, record });
