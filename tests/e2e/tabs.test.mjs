@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Firm, LIMIT, eventually, quiet } from './firm.mjs';
+import { Firm, eventually, quiet } from './firm.mjs';
 
 const NUMBER = 'M20260601-0001';
 
