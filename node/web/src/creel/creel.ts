@@ -54,6 +54,8 @@ export interface Creel {
   logout(): Promise<void>;
   /** Is called whenever the node asks who this is. */
   onShutOut(then: () => void): void;
+  /** Is called when the node refuses something that another person, or an earlier act, may stand against. */
+  onDoubt(then: () => void): void;
 
   status(): Promise<NodeStatus>;
   workflows(): Promise<Workflow[]>;

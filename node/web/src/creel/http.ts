@@ -31,9 +31,16 @@ function byId<T extends { workflow: string }>(told: Told<T>): T {
 
 export class HttpCreel implements Creel {
   #shutOut = () => {};
+  #doubt = () => {};
+  /** Whom this tab shows. Tabs share a cookie: somebody else may have logged in by another one, and nothing is to be done in their name. */
+  #person: string | null | undefined;
 
   onShutOut(then: () => void) {
     this.#shutOut = then;
+  }
+
+  onDoubt(then: () => void) {
+    this.#doubt = then;
   }
 
   /** Sends one request, and reads its answer: both within the time that `signal` gives. */
@@ -52,6 +59,7 @@ export class HttpCreel implements Creel {
     const said: unknown = await response.json().catch(() => null);
     const words = said && typeof said === 'object' && 'error' in said ? String(said.error) : response.statusText;
     if (response.status === 401 && path !== '/login') this.#shutOut();
+    if (response.status === 409) this.#doubt();
     throw new CreelError(response.status, words);
   }
 
@@ -66,7 +74,8 @@ export class HttpCreel implements Creel {
   async #post<T>(path: string, tap: Tap, body: BodyInit, type: string, within: number): Promise<T> {
     // All tries together: a node that is silent is not waited for three times. Who presses again makes the same tap.
     const signal = AbortSignal.timeout(within);
-    const headers = { 'content-type': type, 'idempotency-key': tap };
+    const shown = this.#person !== undefined && path !== '/login' && path !== '/logout';
+    const headers = { 'content-type': type, 'idempotency-key': tap, ...(shown && { 'creel-person': part(this.#person ?? '') }) };
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await this.#send(path, (response) => response.json() as Promise<T>, { method: 'POST', headers, body, signal });
@@ -82,7 +91,11 @@ export class HttpCreel implements Creel {
     return this.#post(path, tap, JSON.stringify(body), 'application/json', within);
   }
 
-  session = () => this.#get<Its.Session>('/session');
+  session = async () => {
+    const session = await this.#get<Its.Session>('/session');
+    if (!session.login_needed) this.#person = session.person;
+    return session;
+  };
 
   /** Null where a name has to be typed: at another device, names are not told to strangers. */
   peopleNames = async (): Promise<Its.Person[] | null> => {
