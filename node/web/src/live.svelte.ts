@@ -60,6 +60,8 @@ class Live {
   connectionSince = $state(Date.now());
   /** The node asks who this is. */
   shutOut = $state(false);
+  /** Counts up whenever somebody else is there than before. */
+  people = $state(0);
   /** Whether the lists have been loaded once. */
   loaded = $state(false);
   /** Why the app could not start; empty while nothing is wrong. */
@@ -81,21 +83,38 @@ class Live {
   #wait = RELOAD_MS;
   #listeners = new Set<(id: string | null) => void>();
   #following: Following | null = null;
+  #starts = 0;
+  #others = new Set<() => void>();
+
+  constructor() {
+    // By another tab somebody may have logged in or out meanwhile.
+    document.addEventListener('visibilitychange', () => {
+      if (document.visibilityState !== 'visible') return;
+      if (this.shutOut) void this.start();
+      else if (this.#following) this.#askStatusLater(0);
+    });
+  }
 
   /** Begins, or begins again after a login. */
   async start() {
     this.stop();
+    const start = (this.#starts += 1);
     creel.onShutOut(() => this.#leave());
+    creel.onDoubt(() => this.#following && this.#askStatusLater(0));
     try {
-      this.session = await creel.session();
-      this.shutOut = this.session.login_needed;
-      if (this.shutOut) return;
-      [this.status, this.workflows] = await Promise.all([creel.status(), creel.workflows()]);
-      this.problem = '';
+      const session = await creel.session();
+      if (start !== this.#starts) return;
+      this.shutOut = session.login_needed;
+      if (session.login_needed) return;
+      if (this.session && this.session.person !== session.person) this.#another();
+      this.session = session;
+      const [status, workflows] = await Promise.all([creel.status(), creel.workflows()]);
+      if (start !== this.#starts) return;
+      [this.status, this.workflows, this.problem] = [status, workflows, ''];
     } catch (error) {
-      if (this.shutOut) return;
+      if (this.shutOut || start !== this.#starts) return;
       this.problem = error instanceof Error ? error.message : String(error);
-      setTimeout(() => void this.start(), 2_000);
+      setTimeout(() => start === this.#starts && void this.start(), 2_000);
       return;
     }
     this.#follow();
@@ -134,11 +153,23 @@ class Live {
 
   #leave() {
     if (this.shutOut) return;
+    // What is half typed stays with the one who typed it: the session and the rows are still theirs when they come back.
     this.shutOut = true;
+    this.#starts += 1;
     this.stop();
-    this.session = null;
+  }
+
+  /** Somebody else is there now: what the one before saw and typed is none of theirs. */
+  #another() {
+    this.people += 1;
     this.loaded = false;
     this.rows.replace([]);
+    for (const then of this.#others) then();
+  }
+
+  /** Calls back when somebody else is there. */
+  onAnother(then: () => void) {
+    this.#others.add(then);
   }
 
   #connect(connection: 'live' | 'stale') {
@@ -268,7 +299,9 @@ class Live {
   async #askStatus() {
     const following = this.#following;
     const status = await creel.status();
-    if (following === this.#following) this.status = status;
+    if (following !== this.#following) return;
+    this.status = status;
+    if (status.person !== undefined && this.session && status.person !== this.session.person) void this.start();
   }
 
   #askStatusLater(wait = this.status && this.status.waiting > 0 ? STATUS_WAITING_MS : STATUS_MS) {
