@@ -120,7 +120,11 @@ export class Firm {
   async blank({ language = 'en', width = 1280, height = 800 } = {}) {
     const locale = language === 'zh' ? 'zh-CN' : 'en-GB';
     const context = await this.browser.newContext({ locale, viewport: { width, height }, timezoneId: 'Asia/Shanghai' });
-    const page = await context.newPage();
+    return this.dress(await context.newPage());
+  }
+
+  /** What a new page of any browser needs for a test. */
+  async dress(page) {
     page.setDefaultTimeout(LIMIT);
     page.troubles = [];
     if (screens) {

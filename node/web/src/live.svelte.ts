@@ -1,7 +1,7 @@
 // Live state: what the node holds, kept up with as it changes. Screens read it and never poll.
 
 import { clock } from './clock.svelte';
-import { creel, CreelError, type HistoryRow, type NodeStatus, type Row, type Session, type Shown, type Step, type Workflow } from './creel';
+import { creel, type Following, type HistoryRow, type NodeStatus, type Row, type Session, type Shown, type Step, type Workflow } from './creel';
 
 /** The first change is fetched at once; those that follow within this time are gathered, so that a burst is few requests. */
 const GATHER_MS = 50;
@@ -14,6 +14,9 @@ const STREAM_MS = 1_500;
 /** How often the node is asked how it is. Nothing tells when a peer comes or goes. */
 const STATUS_MS = 5_000;
 const STATUS_WAITING_MS = 1_000;
+/** When what could not be loaded is tried again: later each time. */
+const RELOAD_MS = 1_000;
+const RELOAD_MAX_MS = 15_000;
 
 /** Rows by id. One version for all of them, because ten thousand signals would be slower than looking at ten thousand rows. */
 class Rows {
@@ -51,12 +54,14 @@ class Live {
   session: Session | null = $state.raw(null);
   status: NodeStatus | null = $state.raw(null);
   workflows: Workflow[] = $state.raw([]);
-  /** Whether changes arrive as they happen. */
+  /** Whether changes arrive as they happen, and nothing of before is missing. */
   connection: 'live' | 'stale' = $state('stale');
   /** Since when the connection is as it is, in milliseconds since the Unix epoch. */
   connectionSince = $state(Date.now());
   /** The node asks who this is. */
   shutOut = $state(false);
+  /** Counts up whenever somebody else is there than before. */
+  people = $state(0);
   /** Whether the lists have been loaded once. */
   loaded = $state(false);
   /** Why the app could not start; empty while nothing is wrong. */
@@ -69,61 +74,102 @@ class Live {
   #fetched = 0;
   /** For each loading of the lists that is under way, what changed meanwhile. */
   #reloading = new Set<Set<string>>();
+  /** Loadings of the lists are numbered; the newest whose rows are shown. */
+  #begun = 0;
+  #shown = 0;
+  /** From which loading on the rows are right, if changes arrive; none before the stream is open. */
+  #right = Number.POSITIVE_INFINITY;
+  #again: ReturnType<typeof setTimeout> | undefined;
+  #wait = RELOAD_MS;
   #listeners = new Set<(id: string | null) => void>();
-  #unfollow: (() => void) | null = null;
+  #following: Following | null = null;
+  #starts = 0;
+  #others = new Set<() => void>();
+
+  constructor() {
+    // By another tab somebody may have logged in or out meanwhile.
+    document.addEventListener('visibilitychange', () => {
+      if (document.visibilityState !== 'visible') return;
+      if (this.shutOut) void this.start();
+      else if (this.#following) this.#askStatusLater(0);
+    });
+  }
 
   /** Begins, or begins again after a login. */
   async start() {
     this.stop();
+    const start = (this.#starts += 1);
     creel.onShutOut(() => this.#leave());
+    creel.onDoubt(() => this.#following && this.#askStatusLater(0));
     try {
-      this.session = await creel.session();
-      this.shutOut = this.session.login_needed;
-      if (this.shutOut) return;
-      [this.status, this.workflows] = await Promise.all([creel.status(), creel.workflows()]);
-      this.problem = '';
+      const session = await creel.session();
+      if (start !== this.#starts) return;
+      this.shutOut = session.login_needed;
+      if (session.login_needed) return;
+      if (this.session && this.session.person !== session.person) this.#another();
+      this.session = session;
+      const [status, workflows] = await Promise.all([creel.status(), creel.workflows()]);
+      if (start !== this.#starts) return;
+      [this.status, this.workflows, this.problem] = [status, workflows, ''];
     } catch (error) {
-      if (this.shutOut) return;
+      if (this.shutOut || start !== this.#starts) return;
       this.problem = error instanceof Error ? error.message : String(error);
-      setTimeout(() => void this.start(), 2_000);
+      setTimeout(() => start === this.#starts && void this.start(), 2_000);
       return;
     }
     this.#follow();
     // Where something on the way holds the stream back, the lists are shown all the same, as stale.
-    setTimeout(() => this.loaded || this.#unfollow === null || void this.#reload(), STREAM_MS);
+    setTimeout(() => this.loaded || this.#following === null || void this.#reload(), STREAM_MS);
     this.#askStatusLater();
   }
 
   #follow() {
-    this.#unfollow?.();
-    this.#unfollow = creel.follow({
+    this.#following = creel.follow({
       changed: (id) => this.#change(id),
       reload: () => void this.#reload(),
       live: () => {
-        this.#connect('live');
-        // What happened while nothing was told has to be looked for.
+        // What happened while nothing was told has to be looked for, and until it was found this is not live.
+        this.#right = this.#begun + 1;
         void this.#reload();
       },
-      stale: () => this.#connect('stale'),
+      stale: () => {
+        this.#right = Number.POSITIVE_INFINITY;
+        this.#connect('stale');
+      },
     });
   }
 
   stop() {
-    this.#unfollow?.();
-    this.#unfollow = null;
+    this.#following?.stop();
+    this.#following = null;
     clearTimeout(this.#asking);
     clearTimeout(this.#gathering);
-    this.#gathering = undefined;
+    clearTimeout(this.#again);
+    [this.#gathering, this.#again, this.#wait] = [undefined, undefined, RELOAD_MS];
     this.#changed.clear();
+    this.#right = Number.POSITIVE_INFINITY;
+    this.#connect('stale');
   }
 
   #leave() {
     if (this.shutOut) return;
+    // What is half typed stays with the one who typed it: the session and the rows are still theirs when they come back.
     this.shutOut = true;
+    this.#starts += 1;
     this.stop();
-    this.session = null;
+  }
+
+  /** Somebody else is there now: what the one before saw and typed is none of theirs. */
+  #another() {
+    this.people += 1;
     this.loaded = false;
     this.rows.replace([]);
+    for (const then of this.#others) then();
+  }
+
+  /** Calls back when somebody else is there. */
+  onAnother(then: () => void) {
+    this.#others.add(then);
   }
 
   #connect(connection: 'live' | 'stale') {
@@ -156,6 +202,7 @@ class Live {
   }
 
   #change(id: string) {
+    if (!this.#following) return;
     this.#changed.add(id);
     for (const missed of this.#reloading) missed.add(id);
     this.#gathering ??= setTimeout(() => void this.#fetchChanged(), this.#fetched + GATHER_MS - Date.now());
@@ -164,6 +211,7 @@ class Live {
 
   async #fetchChanged() {
     const ids = [...this.#changed];
+    const following = this.#following;
     this.#changed.clear();
     this.#fetched = Date.now();
     try {
@@ -172,11 +220,13 @@ class Live {
       } else {
         for (let from = 0; from < ids.length; from += IDS_PER_REQUEST) {
           const some = ids.slice(from, from + IDS_PER_REQUEST);
-          this.rows.take(await creel.shipments(`id:${some.join(',')}`), some);
+          const rows = await creel.shipments(`id:${some.join(',')}`);
+          if (following !== this.#following) return;
+          this.rows.take(rows, some);
         }
       }
     } catch (error) {
-      if (!this.shutOut) this.#missed(ids, error);
+      if (following === this.#following) this.#missed(error);
     } finally {
       // Only now the next batch: a slow node is not asked twice at once.
       this.#gathering = this.#changed.size > 0 ? setTimeout(() => void this.#fetchChanged(), GATHER_MS) : undefined;
@@ -185,10 +235,20 @@ class Live {
     this.#askStatusLater(GATHER_MS);
   }
 
-  /** What could not be fetched is tried again by and by, unless the node said that it never will be. */
-  #missed(ids: string[], error: unknown) {
-    if (!(error instanceof CreelError) || !error.mayPass) return console.error(error);
-    setTimeout(() => ids.forEach((id) => this.#change(id)), 1_000);
+  /** Something could not be fetched, so what is shown may be old: that is said, and all of it is loaded anew by and by. */
+  #missed(error: unknown) {
+    if (this.shutOut || !this.#following) return;
+    this.problem = error instanceof Error ? error.message : String(error);
+    if (this.#right <= this.#begun) this.#right = this.#begun + 1;
+    this.#connect('stale');
+    this.#again ??= setTimeout(() => this.#reloadAgain(), this.#wait);
+  }
+
+  #reloadAgain() {
+    this.#wait = Math.min(2 * this.#wait, RELOAD_MAX_MS);
+    // A node that is slow is not asked for the same once more while it looks for it.
+    this.#again = this.#reloading.size > 0 ? setTimeout(() => this.#reloadAgain(), this.#wait) : undefined;
+    if (this.#again === undefined) void this.#reload();
   }
 
   async #lists(): Promise<Row[]> {
@@ -203,17 +263,32 @@ class Live {
   }
 
   async #reload() {
+    const turn = (this.#begun += 1);
+    const following = this.#following;
     const missed = new Set<string>();
     this.#reloading.add(missed);
     try {
-      this.rows.replace(await this.#lists());
-      this.loaded = true;
-      this.problem = '';
-      for (const listener of this.#listeners) listener(null);
+      const rows = await this.#lists();
+      // What was asked for before a login is not shown after it.
+      if (following !== this.#following) return;
+      // One that began later may have been faster.
+      if (turn > this.#shown) {
+        this.#shown = turn;
+        this.rows.replace(rows);
+        this.loaded = true;
+        for (const listener of this.#listeners) listener(null);
+      }
       this.workflows = await creel.workflows();
       await this.#askStatus();
+      if (following !== this.#following) return;
+      this.problem = '';
+      this.#wait = RELOAD_MS;
+      if (turn < this.#right) return;
+      clearTimeout(this.#again);
+      this.#again = undefined;
+      this.#connect('live');
     } catch (error) {
-      if (!this.shutOut) this.problem = error instanceof Error ? error.message : String(error);
+      if (following === this.#following) this.#missed(error);
     } finally {
       this.#reloading.delete(missed);
       // The lists may be older than what changed while they were on their way.
@@ -222,7 +297,11 @@ class Live {
   }
 
   async #askStatus() {
-    this.status = await creel.status();
+    const following = this.#following;
+    const status = await creel.status();
+    if (following !== this.#following) return;
+    this.status = status;
+    if (status.person !== undefined && this.session && status.person !== this.session.person) void this.start();
   }
 
   #askStatusLater(wait = this.status && this.status.waiting > 0 ? STATUS_WAITING_MS : STATUS_MS) {
@@ -230,12 +309,12 @@ class Live {
     this.#asking = setTimeout(async () => {
       try {
         if (document.visibilityState === 'visible') await this.#askStatus();
-      } catch {
+      } catch (error) {
         // A node that does not answer tells nothing new, whatever its stream looks like: one that died on the way looks open for ever.
-        this.#connect('stale');
-        if (this.#unfollow) this.#follow();
+        this.#missed(error);
+        this.#following?.renew();
       }
-      if (this.#unfollow) this.#askStatusLater();
+      if (this.#following) this.#askStatusLater();
     }, wait);
   }
 

@@ -39,6 +39,13 @@ export interface Follower {
   stale(): void;
 }
 
+/** Changes that are being followed. */
+export interface Following {
+  /** Begins again, where changes do not arrive although nothing said so. */
+  renew(): void;
+  stop(): void;
+}
+
 export interface Creel {
   session(): Promise<Session>;
   /** Whose names the login screen shows. */
@@ -47,6 +54,8 @@ export interface Creel {
   logout(): Promise<void>;
   /** Is called whenever the node asks who this is. */
   onShutOut(then: () => void): void;
+  /** Is called when the node refuses something that another person, or an earlier act, may stand against. */
+  onDoubt(then: () => void): void;
 
   status(): Promise<NodeStatus>;
   workflows(): Promise<Workflow[]>;
@@ -66,8 +75,7 @@ export interface Creel {
   /** Where the browser downloads something from. */
   proofLink(ref: string): string;
   sheetLink(from: string, to: string, language: Language, format: 'xlsx' | 'csv'): string;
-  /** Follows changes until the returned function is called. */
-  follow(follower: Follower): () => void;
+  follow(follower: Follower): Following;
 
   record(tap: Tap, shipments: string[], record: StepRecord): Promise<Made[]>;
   measure(tap: Tap, shipments: string[], measure: Measure): Promise<Made[]>;

@@ -1,18 +1,25 @@
 // The interface over a node's HTTP API.
 
+import { t } from '../i18n/index.svelte';
 import { CreelError, newTap, type Creel, type Follower, type Tap } from './creel';
 import { drawnIn } from './proof';
+import { follow } from './stream';
 import type * as Its from './types';
 
 const BASE = 'api/v1';
 /** How often a tap whose answer got lost is sent again; the node answers it with the first edit. */
 const TRIES = 3;
 const TRY_AGAIN_MS = 400;
-/** How long the event stream is left alone after it was refused. */
-const FOLLOW_AGAIN_MS = 1_500;
+/** How long an answer is waited for: of how the node is, in general, and of what is much. */
+const STATUS_MS = 5_000;
+const ASKED_MS = 30_000;
+const MUCH_MS = 300_000;
+/** From so many shipments on it is much. */
+const MANY = 100;
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const part = encodeURIComponent;
+const timeFor = (shipments: string[]) => (shipments.length < MANY ? ASKED_MS : MUCH_MS);
 
 /** The API tells a workflow's name and its id. Several that were published one after the other have one name: the id says which. */
 type Told<T> = T & { workflow_id?: string | null };
@@ -24,47 +31,71 @@ function byId<T extends { workflow: string }>(told: Told<T>): T {
 
 export class HttpCreel implements Creel {
   #shutOut = () => {};
+  #doubt = () => {};
+  /** Whom this tab shows. Tabs share a cookie: somebody else may have logged in by another one, and nothing is to be done in their name. */
+  #person: string | null | undefined;
 
   onShutOut(then: () => void) {
     this.#shutOut = then;
   }
 
-  async #send(path: string, init: RequestInit = {}): Promise<Response> {
+  onDoubt(then: () => void) {
+    this.#doubt = then;
+  }
+
+  /** Sends one request, and reads its answer: both within the time that `signal` gives. */
+  async #send<T>(path: string, read: (response: Response) => Promise<T>, init: RequestInit): Promise<T> {
+    const lost = (error: unknown) => {
+      const late = error instanceof DOMException && error.name === 'TimeoutError';
+      return new CreelError(0, late ? t('app.no_answer') : error instanceof Error ? error.message : String(error));
+    };
     let response: Response;
     try {
       response = await fetch(`${BASE}${path}`, { credentials: 'same-origin', ...init });
+      if (response.ok) return await read(response);
     } catch (error) {
-      throw new CreelError(0, error instanceof Error ? error.message : String(error));
+      throw lost(error);
     }
-    if (response.ok) return response;
     const said: unknown = await response.json().catch(() => null);
     const words = said && typeof said === 'object' && 'error' in said ? String(said.error) : response.statusText;
     if (response.status === 401 && path !== '/login') this.#shutOut();
+    if (response.status === 409) this.#doubt();
     throw new CreelError(response.status, words);
   }
 
-  async #get<T>(path: string): Promise<T> {
-    return (await this.#send(path)).json() as Promise<T>;
+  #read<T>(path: string, read: (response: Response) => Promise<T>, within: number): Promise<T> {
+    return this.#send(path, read, { signal: AbortSignal.timeout(within) });
   }
 
-  async #post<T>(path: string, tap: Tap, body: BodyInit, type: string): Promise<T> {
+  #get<T>(path: string, within = ASKED_MS): Promise<T> {
+    return this.#read(path, (response) => response.json() as Promise<T>, within);
+  }
+
+  async #post<T>(path: string, tap: Tap, body: BodyInit, type: string, within: number): Promise<T> {
+    // All tries together: a node that is silent is not waited for three times. Who presses again makes the same tap.
+    const signal = AbortSignal.timeout(within);
+    const shown = this.#person !== undefined && path !== '/login' && path !== '/logout';
+    const headers = { 'content-type': type, 'idempotency-key': tap, ...(shown && { 'creel-person': part(this.#person ?? '') }) };
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const headers = { 'content-type': type, 'idempotency-key': tap };
-        return (await (await this.#send(path, { method: 'POST', headers, body })).json()) as T;
+        return await this.#send(path, (response) => response.json() as Promise<T>, { method: 'POST', headers, body, signal });
       } catch (error) {
         const lost = error instanceof CreelError && error.status === 0;
-        if (!lost || attempt === TRIES) throw error;
+        if (!lost || signal.aborted || attempt === TRIES) throw error;
         await pause(TRY_AGAIN_MS * attempt);
       }
     }
   }
 
-  #act<T>(path: string, tap: Tap, body: unknown): Promise<T> {
-    return this.#post(path, tap, JSON.stringify(body), 'application/json');
+  #act<T>(path: string, tap: Tap, body: unknown, within = ASKED_MS): Promise<T> {
+    return this.#post(path, tap, JSON.stringify(body), 'application/json', within);
   }
 
-  session = () => this.#get<Its.Session>('/session');
+  session = async () => {
+    const session = await this.#get<Its.Session>('/session');
+    if (!session.login_needed) this.#person = session.person;
+    return session;
+  };
 
   /** Null where a name has to be typed: at another device, names are not told to strangers. */
   peopleNames = async (): Promise<Its.Person[] | null> => {
@@ -79,7 +110,7 @@ export class HttpCreel implements Creel {
   login = async (name: string, pin: string) => void (await this.#act('/login', newTap(), { name, pin }));
   logout = async () => void (await this.#act('/logout', newTap(), {}));
 
-  status = () => this.#get<Its.NodeStatus>('/status');
+  status = () => this.#get<Its.NodeStatus>('/status', STATUS_MS);
 
   workflows = () => this.#get<Its.Workflow[]>('/workflows');
   shipments = async (filter: string) => (await this.#get<Told<Its.Row>[]>(`/shipments?filter=${part(filter)}`)).map(byId);
@@ -88,52 +119,32 @@ export class HttpCreel implements Creel {
   why = (ref: string) => this.#get<Its.Label[]>(`/shipments/${part(ref)}/why`);
   verify = (ref: string) => this.#get<Its.Verdict>(`/shipments/${part(ref)}/verify`);
   tracking = (ref: string) => this.#get<{ path: string; url: string | null }>(`/shipments/${part(ref)}/tracking`);
-  photo = async (hash: string) => (await this.#send(`/photos/${part(hash)}`)).blob();
-  drawn = async (ref: string) => drawnIn(new Uint8Array(await (await this.#send(`/shipments/${part(ref)}/proof`)).arrayBuffer()));
-  sheet = (fromMs: number, toMs: number) => this.#get<Its.SheetRow[]>(`/sheet?from=${fromMs}&to=${toMs}`);
+  photo = (hash: string) => this.#read(`/photos/${part(hash)}`, (response) => response.blob(), MUCH_MS);
+  drawn = async (ref: string) =>
+    drawnIn(new Uint8Array(await this.#read(`/shipments/${part(ref)}/proof`, (response) => response.arrayBuffer(), ASKED_MS)));
+  sheet = (fromMs: number, toMs: number) => this.#get<Its.SheetRow[]>(`/sheet?from=${fromMs}&to=${toMs}`, MUCH_MS);
   proofLink = (ref: string) => `${BASE}/shipments/${part(ref)}/proof`;
   sheetLink = (from: string, to: string, language: Its.Language, format: 'xlsx' | 'csv') =>
     `${BASE}/sheet.${format}?from=${part(from)}&to=${part(to)}&lang=${language}`;
 
-  follow(follower: Follower): () => void {
-    let stream: EventSource | null = null;
-    let again: ReturnType<typeof setTimeout> | undefined;
-    const open = () => {
-      const source = new EventSource(`${BASE}/events`, { withCredentials: true });
-      stream = source;
-      source.onopen = () => follower.live();
-      source.addEventListener('changed', (event) => follower.changed((JSON.parse(event.data) as { id: string }).id));
-      source.addEventListener('reload', () => follower.reload());
-      source.onerror = () => {
-        follower.stale();
-        // A broken stream is opened again by the browser; a refused one (node restarting, logged out) is not.
-        if (source.readyState !== EventSource.CLOSED) return;
-        clearTimeout(again);
-        again = setTimeout(open, FOLLOW_AGAIN_MS);
-      };
-    };
-    open();
-    return () => {
-      clearTimeout(again);
-      stream?.close();
-    };
-  }
+  follow = (follower: Follower) => follow(`${BASE}/events`, follower);
 
   record = (tap: Tap, shipments: string[], record: Its.StepRecord) =>
-    this.#act<Its.Made[]>('/records', tap, { shipments, record });
+    this.#act<Its.Made[]>('/records', tap, { shipments, record }, timeFor(shipments));
   measure = (tap: Tap, shipments: string[], measure: Its.Measure) =>
-    this.#act<Its.Made[]>('/measurements', tap, { shipments, measure });
+    this.#act<Its.Made[]>('/measurements', tap, { shipments, measure }, timeFor(shipments));
   plan = (tap: Tap, shipments: string[], fields: Its.PlanFields) =>
-    this.#act<Its.Made[]>('/plans', tap, { shipments, fields });
-  planAll = (tap: Tap, filter: string, fields: Its.PlanFields) => this.#act<Its.Made[]>('/plans', tap, { filter, fields });
+    this.#act<Its.Made[]>('/plans', tap, { shipments, fields }, timeFor(shipments));
+  planAll = (tap: Tap, filter: string, fields: Its.PlanFields) =>
+    this.#act<Its.Made[]>('/plans', tap, { filter, fields }, MUCH_MS);
   say = (tap: Tap, shipment: string, text: string) => this.#act<Its.Made>('/messages', tap, { shipment, text });
   resolve = (tap: Tap, shipment: string, settle: string[], uphold: string | null, note?: string) =>
     this.#act<Its.Made>('/resolutions', tap, { shipment, settle, uphold, note });
   retract = (tap: Tap, edit: string, note?: string) => this.#act<Its.Made>('/retractions', tap, { edit, note });
   keepPhoto = async (tap: Tap, photo: Blob) =>
-    (await this.#post<{ hash: string }>('/photos', tap, photo, 'application/octet-stream')).hash;
+    (await this.#post<{ hash: string }>('/photos', tap, photo, 'application/octet-stream', MUCH_MS)).hash;
   importOrders = (tap: Tap, orders: Its.Order[], dryRun: boolean) =>
-    this.#act<Its.ImportReport>('/imports', tap, { orders, dry_run: dryRun });
+    this.#act<Its.ImportReport>('/imports', tap, { orders, dry_run: dryRun }, MUCH_MS);
 
   people = () => this.#get<Its.Person[]>('/people');
   setPerson = async (tap: Tap, name: string, role: Its.Role, pin: string) =>

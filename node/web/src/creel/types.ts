@@ -60,6 +60,8 @@ export interface NodeStatus {
   peers: Peer[];
   quic: string;
   http: string;
+  /** Who is logged in at this browser; nodes of before do not say. */
+  person?: string | null;
   /** The door for other devices, where there is one. */
   https?: { urls: string[]; fingerprint: string; self_signed: boolean };
 }

@@ -4,6 +4,7 @@ const en: { [key in keyof typeof zh]: string } = {
   'app.skip': 'Skip to content',
   'app.loading': 'Loading…',
   'app.no_start': 'creel on this device can’t be reached: {why}',
+  'app.no_answer': 'creel on this device does not answer. Nothing is lost: please try again.',
   'app.not_found': 'There is nothing here',
   'app.not_found_more': 'This link leads nowhere in this app.',
   'app.home': 'To the start page',

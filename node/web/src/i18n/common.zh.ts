@@ -2,6 +2,7 @@ const zh = {
   'app.skip': '跳到内容',
   'app.loading': '正在载入…',
   'app.no_start': '无法连接本机的 creel：{why}',
+  'app.no_answer': '本机的 creel 没有回应。内容没有丢失，请再试一次。',
   'app.not_found': '这里没有内容',
   'app.not_found_more': '此链接在本应用中不存在。',
   'app.home': '回到首页',

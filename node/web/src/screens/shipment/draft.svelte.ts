@@ -2,6 +2,7 @@
 
 import { newTap, type LineCount, type Step, type StepRecord, type Tap } from '../../creel';
 import { thousandths } from '../../i18n/format';
+import { live } from '../../live.svelte';
 import { markOf, type Expected } from './expected';
 import type { Point } from './signature';
 
@@ -52,6 +53,7 @@ export class Draft {
 }
 
 const drafts = new Map<string, Draft>();
+live.onAnother(() => drafts.clear());
 const named = (shipment: string, step: string) => `${shipment} ${step}`;
 
 export function draftOf(shipment: string, step: string): Draft {
