@@ -41,7 +41,7 @@ use tokio::net::TcpListener;
 /// Bytes of a login.
 const LOGIN_BYTES_MAX: usize = 4_096;
 /// Bytes of a request that names things; photos, packs and orders may be longer.
-const ACT_BYTES_MAX: usize = 1 << 20;
+const ACT_BYTES_MAX: usize = 8 << 20;
 /// How long a request of somebody unknown may take, in all.
 const STRANGERS: Duration = Duration::from_secs(30);
 
