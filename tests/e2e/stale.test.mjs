@@ -39,6 +39,33 @@ test('a node that is silent is not live, and is live again once it speaks', asyn
   await page.context().close();
 });
 
+test('a stream that beats no more is not live, whatever else is answered', async () => {
+  const page = await firm.page(firm.hub);
+  await page.addInitScript(() => {
+    window.beats = 0;
+    const { addEventListener } = EventSource.prototype;
+    EventSource.prototype.addEventListener = function (kind, ...more) {
+      if (kind === 'beat') addEventListener.call(this, kind, () => (window.beats += 1));
+      addEventListener.call(this, kind, ...more);
+    };
+  });
+  const status = await (await firm.hub.api('/status')).json();
+  await page.route(/\/api\/v1\/status/, (route) => route.fulfill({ json: status }));
+  await page.reload();
+  await line(page, 'Live').waitFor();
+  await page.waitForFunction(() => window.beats > 0);
+  const beaten = Date.now();
+  firm.hub.process.kill('SIGSTOP');
+  try {
+    await line(page, 'Not connected').waitFor();
+    assert.ok(Date.now() - beaten > 20_000, 'one beat that is late is no silence');
+  } finally {
+    firm.hub.process.kill('SIGCONT');
+  }
+  await line(page, 'Live').waitFor();
+  await page.context().close();
+});
+
 test('what could not be loaded is loaded later, and until then the screen is not live', async () => {
   const [{ number }] = await firm.hub.creel('list', '--filter', 'is:open limit:1');
   const page = await firm.page(firm.hub);
