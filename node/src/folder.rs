@@ -219,9 +219,10 @@ impl Folder {
         let has_all = names.iter().all(|name| signed.lines().any(|line| line == name));
         if !(files.0.exists() && files.1.exists() && has_all) {
             let (certificate, key) = make()?;
-            self.write(HTTPS_NAMES_FILE, hosts.join("\n").as_bytes())?;
             self.write(HTTPS_KEY_FILE, key.as_bytes())?;
             self.write(HTTPS_CERTIFICATE_FILE, certificate.as_bytes())?;
+            // The last of them: what is cut short is made again.
+            self.write(HTTPS_NAMES_FILE, hosts.join("\n").as_bytes())?;
         }
         Ok(files)
     }

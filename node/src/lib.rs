@@ -24,11 +24,12 @@ mod sheet;
 mod shell;
 mod tickets;
 mod tls;
+mod wanted;
 pub mod written;
 
 pub use enrol::{Initialised, Joined, init, join};
 pub use error::NodeError;
 pub use folder::{API_TOKEN_FILE, Folder, HTTP_ADDRESS_FILE, RECOVERY_FILE};
 pub use http::{Https, HttpsOptions};
-pub use photo_link::PhotoPolicy;
 pub use serve::{Running, ServeOptions, serve};
+pub use wanted::PhotoPolicy;

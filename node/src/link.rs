@@ -3,9 +3,9 @@
 use crate::abreast::Abreast;
 use crate::folder::Folder;
 use crate::framing::{self, FramingError};
-use crate::photo_link::Wanted;
 use crate::shell::{LinkOut, Shell};
 use crate::tls::{ALPN_ENROL, ALPN_MEMBERS, key_in};
+use crate::wanted::Wanted;
 use creel_protocol::cbor::Encode;
 use creel_protocol::core::io::Reply;
 use creel_protocol::id::{DeviceKey, OrganisationId};

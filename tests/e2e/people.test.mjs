@@ -52,7 +52,7 @@ test('who takes a record back recorded it, or is a dispatcher', async () => {
   const [ann, bo] = [await at('Ann'), await at('Bo')];
   const [{ edit }] = await (await ann.post('/records', { shipments: [numbers[2]], record: { step: 'cancelled', reason: 'they rang' } })).json();
   const refused = await bo.post('/retractions', { edit });
-  assert.equal(refused.status, 400);
+  assert.equal(refused.status, 403);
   assert.match((await refused.json()).error, /Ann recorded that/);
   assert.equal((await firm.hub.creel('show', numbers[2])).status, 'cancelled');
   const [own] = await (await bo.post('/records', { shipments: [numbers[3]], record: { step: 'picking_started' } })).json();
@@ -73,7 +73,7 @@ test('each shipment\'s own workflow says whose step it is', async () => {
   const bo = await at('Bo');
   const picked = (shipment) => bo.post('/records', { shipments: [shipment], record: { step: 'picked' } });
   const refused = await picked('NEW-1');
-  assert.equal(refused.status, 400);
+  assert.equal(refused.status, 403);
   assert.match((await refused.json()).error, /a picker does not record/);
   assert.equal((await picked(numbers[4])).status, 200);
 });

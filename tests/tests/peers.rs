@@ -1,12 +1,13 @@
-//! Single cores, to whom a test speaks as their peers: letting go, who brings back what was let go of, and the list of photos.
+//! Single cores, to whom a test speaks as their peers and people: letting go, who brings back what was let go of, the list of photos, and
+//! taps that are used twice.
 
-use creel_protocol::core::io::{Input, Keep, Named, Now, Output, Query, Reply};
+use creel_protocol::core::io::{Act, Input, Keep, Named, Now, Output, Query, Refusal, Reply};
 use creel_protocol::core::{Core, Identity, joined, keys};
 use creel_protocol::edit::Edit;
 use creel_protocol::edit::action::PlanFields;
-use creel_protocol::id::{DeviceKey, DocumentId, EditId, FileHash};
+use creel_protocol::id::{DeviceKey, DocumentId, EditId, FileHash, Tap};
 use creel_protocol::roster::{Change, Enrol, Role};
-use creel_protocol::store::Batch;
+use creel_protocol::store::{Batch, Store as _};
 use creel_protocol::sync::Frame;
 use creel_protocol::sync::frame::{Hello, Holds, Parting, VERSION};
 use creel_storage::{Engine as _, MemoryEngine};
@@ -43,7 +44,7 @@ struct Node {
     engine: MemoryEngine,
     hello: Hello,
     now: u64,
-    replies: Vec<Reply>,
+    replies: Vec<Result<Reply, Refusal>>,
 }
 
 impl Node {
@@ -74,7 +75,7 @@ impl Node {
                         inputs.insert(0, Input::Committed { commit });
                     }
                     Output::Send { session, frame } => said.push((session, frame)),
-                    Output::Reply { reply, .. } => self.replies.push(reply.expect("it is not refused")),
+                    Output::Reply { reply, .. } => self.replies.push(reply),
                     Output::Failed(error) => panic!("{error}"),
                     _ => {}
                 }
@@ -250,7 +251,7 @@ fn the_list_of_photos_has_more_pages() {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
             dora.feed(Input::Ask { request: 1, query: Query::WantedPhotos { from, after } });
-            let Some(Reply::Photos(page)) = dora.replies.pop() else { panic!("it is not answered") };
+            let Some(Ok(Reply::Photos(page))) = dora.replies.pop() else { panic!("it is not answered") };
             after = page.last().copied();
             found.extend(page);
             if after.is_none() {
@@ -262,4 +263,30 @@ fn the_list_of_photos_has_more_pages() {
     all.sort_unstable();
     assert_eq!(walk(None), all);
     assert_eq!(walk(Some(other)), names[10_000..]);
+}
+
+/// The same request again makes nothing new; another one by the same tap is refused, and was not done.
+#[test]
+fn a_tap_is_one_request() {
+    let firm = firm();
+    let mut hub = Node::of(&firm, "hub");
+    let opened = firm.open("SO-1");
+    hub.meet(DORA, "dora", false);
+    hub.hear_edits(DORA, &[&opened]);
+    let mut say = |by: Option<&str>, text: &str| {
+        let act = Act::Say { shipment: opened.document.to_string(), text: text.to_owned() };
+        hub.feed(Input::Act { request: 1, tap: Tap([7; 16]), by: by.map(str::to_owned), act });
+        hub.replies.pop().expect("it is answered")
+    };
+    let made = |reply| match reply {
+        Ok(Reply::Made(made)) => made,
+        other => panic!("{other:?}"),
+    };
+    let first = made(say(Some("Ann"), "hello"));
+    assert_eq!(made(say(Some("Ann"), "hello")), first);
+    assert!(matches!(say(Some("Ann"), "another"), Err(Refusal::TapUsed)));
+    assert!(matches!(say(Some("Bo"), "hello"), Err(Refusal::TapUsed)));
+    assert!(matches!(say(None, "hello"), Err(Refusal::TapUsed)));
+    let (from, to) = keys::under(&keys::edits(&opened.document));
+    assert_eq!(hub.engine.scan(&from, &to, 10).expect("memory reads").len(), 2);
 }

@@ -27,6 +27,7 @@ impl From<Refusal> for ApiError {
         let status = match &refusal {
             Refusal::NotFound(_) => StatusCode::NOT_FOUND,
             Refusal::Ambiguous { .. } | Refusal::TapUsed => StatusCode::CONFLICT,
+            Refusal::NotYours(_) => StatusCode::FORBIDDEN,
             Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
             Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };

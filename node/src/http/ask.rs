@@ -158,6 +158,11 @@ pub(super) async fn workflows(State(api): State<Api>) -> Result<Json<Value>, Api
     }
 }
 
+/// A signature as it was drawn: bytes to be saved or shown in an image, never something that a browser runs.
+pub(super) async fn signature(State(api): State<Api>, Path(edit): Path<String>) -> Result<Response, ApiError> {
+    file(api, Query::Signature { edit }, "application/octet-stream").await
+}
+
 pub(super) async fn automerge(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Response, ApiError> {
     file(api, Query::Automerge { shipment }, "application/octet-stream").await
 }

@@ -17,9 +17,9 @@ mod web;
 use crate::error::NodeError;
 use crate::folder::Folder;
 use crate::link::Contacts;
-use crate::photo_link::Wanted;
 use crate::photos::PHOTO_BYTES_MAX;
 use crate::shell::Shell;
+use crate::wanted::Wanted;
 use answer::{ApiError, error};
 pub(crate) use away::Away;
 pub use away::{Https, HttpsOptions};
@@ -54,14 +54,7 @@ pub(crate) struct Api(Arc<Shared>);
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) shell: Shell,
-    pub(crate) folder: Folder,
-    pub(crate) contacts: Contacts,
-    pub(crate) wanted: Arc<Wanted>,
-    pub(crate) organisation: OrganisationId,
-    pub(crate) http: SocketAddr,
-    pub(crate) quic: SocketAddr,
-    pub(crate) https: Option<Https>,
+    parts: Parts,
     pub(crate) sessions: session::Sessions,
     pub(crate) people: people::People,
     /// Turns at checking a PIN.
@@ -78,6 +71,13 @@ impl std::ops::Deref for Api {
     }
 }
 
+impl std::ops::Deref for Shared {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
 /// By which door a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Door {
@@ -88,6 +88,7 @@ pub(crate) enum Door {
 }
 
 /// What an API is made of.
+#[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) shell: Shell,
     pub(crate) folder: Folder,
@@ -102,27 +103,15 @@ pub(crate) struct Parts {
 
 impl Api {
     pub(crate) fn new(parts: Parts) -> Result<Self, NodeError> {
-        let Parts { shell, folder, contacts, wanted, organisation, http, quic, https, framed_by } = parts;
-        let secret = folder.api_token()?;
-        let (token, sessions) = (
-            blake3::hash(secret.as_bytes()),
-            session::Sessions::new(&secret, http.port(), https.as_ref().map_or(0, |https| https.address.port())),
-        );
-        let people = people::People::open(&folder)?;
+        let secret = parts.folder.api_token()?;
+        let away = parts.https.as_ref().map_or(0, |https| https.address.port());
         Ok(Self(Arc::new(Shared {
-            shell,
-            folder,
-            contacts,
-            wanted,
-            organisation,
-            http,
-            quic,
-            https,
-            sessions,
-            people,
+            sessions: session::Sessions::new(&secret, parts.http.port(), away),
+            people: people::People::open(&parts.folder)?,
             logins: lane::Lanes::default(),
-            policy: web::policy(framed_by.as_deref())?,
-            token,
+            policy: web::policy(parts.framed_by.as_deref())?,
+            token: blake3::hash(secret.as_bytes()),
+            parts,
         })))
     }
 }
@@ -152,6 +141,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/shipments/{ref}/automerge", get(ask::automerge)),
         ("/shipments/{ref}/verify", get(ask::verify)),
         ("/shipments/{ref}/tracking", get(track::link)),
+        ("/edits/{edit}/signature", get(ask::signature)),
         ("/workflows", get(ask::workflows).post(act::publish)),
         ("/session", get(session::session)),
         ("/open", post(session::link)),

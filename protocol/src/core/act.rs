@@ -28,20 +28,23 @@ impl Core {
     ) -> Result<Reply, Refusal> {
         // A retried tap is answered with what it made, also when its shipment was let go of meanwhile.
         let makes_edits = !matches!(act, Act::Import { .. } | Act::Invite { .. } | Act::Publish { .. });
-        let asked = asked(by, &act);
-        if makes_edits && let Some(made) = made_before(step, &tap)? {
+        let asked = makes_edits.then(|| asked(by, &act));
+        if let Some(asked) = &asked
+            && let Some(made) = made_before(step, &tap)?
+        {
             // A request that is another one was not done, and must not be taken to be.
             return match step.overlay.get(&keys::asked(&tap))? {
-                Some(before) if before != asked => Err(Refusal::TapUsed),
+                Some(before) if before != *asked => Err(Refusal::TapUsed),
                 _ => Ok(Reply::Made(made)),
             };
         }
         let made = match act {
             Act::Record { shipments, record, role } => {
+                let documents = self.find_all(step, &shipments)?;
                 if let Some(role) = role {
-                    self.check_role(step, &shipments, &record.step, role)?;
+                    self.check_role(step, &documents, &record.step, role)?;
                 }
-                self.record(step, now, tap, by, &shipments, &record)?
+                self.record(step, now, tap, by, documents, &record)?
             }
             Act::Measure { shipments, measure } => self.measure(step, now, tap, by, &shipments, &measure)?,
             Act::Plan { targets, fields } => self.plan(step, now, tap, by, targets, &fields)?,
@@ -58,21 +61,12 @@ impl Core {
                 vec![self.make(step, now, tap, by, document, &action)?]
             }
             Act::Retract { edit, note, own } => {
-                let edit = find_edit(step, &edit)?;
-                let arrival: keys::Arrival = keys::read(&step.overlay, &keys::arrival(&edit))?
-                    .ok_or_else(|| Refusal::Invalid(format!("edit {edit} is not here")))?;
+                let edit = self.stored(step, &find_edit(step, &edit)?)?;
                 if own {
-                    let edits = self.edits_of(&step.overlay, &arrival.document)?;
-                    let theirs = edits.iter().find(|one| one.id == edit).and_then(|one| one.statement.by.as_ref());
-                    if theirs != by {
-                        let whose = theirs.map_or("somebody else", String::as_str);
-                        return Err(Refusal::Invalid(format!(
-                            "{whose} recorded that: who recorded it, a dispatcher or an admin takes it back"
-                        )));
-                    }
+                    check_own(&edit, by)?;
                 }
-                let action = Action::Retract(Retract { edit, note });
-                vec![self.make(step, now, tap, by, arrival.document, &action)?]
+                let action = Action::Retract(Retract { edit: edit.id, note });
+                vec![self.make(step, now, tap, by, edit.document, &action)?]
             }
             Act::Import { orders, dry_run } => return self.import(step, now, by, &orders, dry_run),
             Act::Publish { toml } => return self.publish(step, now, toml),
@@ -80,7 +74,7 @@ impl Core {
                 return self.invite(step, tap, request, expires, addresses);
             }
         };
-        if makes_edits {
+        if let Some(asked) = asked {
             let edits: Vec<_> = made.iter().map(|made| (made.edit, made.id)).collect();
             step.overlay.batch.put(keys::request(&tap), keys::encode(&edits));
             step.overlay.batch.put(keys::asked(&tap), asked);
@@ -94,10 +88,9 @@ impl Core {
         now: Now,
         tap: Tap,
         by: Option<&String>,
-        shipments: &[String],
+        documents: BTreeSet<DocumentId>,
         record: &Record,
     ) -> Result<Vec<Made>, Refusal> {
-        let documents = self.find_all(step, shipments)?;
         let mut made = Vec::new();
         for document in documents {
             let mut record = record.clone();
@@ -114,17 +107,17 @@ impl Core {
     fn check_role<S: Store>(
         &mut self,
         step: &mut Step<'_, S>,
-        shipments: &[String],
+        documents: &BTreeSet<DocumentId>,
         key: &str,
         role: Role,
     ) -> Result<(), Refusal> {
-        for document in self.find_all(step, shipments)? {
-            let render = self.render(step, document)?;
+        for document in documents {
+            let render = self.render(step, *document)?;
             let workflow = render.workflow.and_then(|id| self.roster.workflow_at(&id, self.roster.height()));
             if workflow.and_then(|workflow| workflow.step(key)).is_some_and(|known| !known.by.contains(&role)) {
                 let number = &render.view.number;
                 let why = format!("a {role} does not record “{key}” of {number}: ask somebody whose step it is");
-                return Err(Refusal::Invalid(why));
+                return Err(Refusal::NotYours(why));
             }
         }
         Ok(())
@@ -305,6 +298,16 @@ fn few_enough(shipments: usize) -> Result<(), Refusal> {
         return Err(Refusal::Invalid(format!("{shipments} shipments at once are more than {TARGETS_MAX}: narrow it")));
     }
     Ok(())
+}
+
+/// Devices take back their own edits. Of those who share one, whoever made the edit does.
+fn check_own(edit: &Edit, by: Option<&String>) -> Result<(), Refusal> {
+    let theirs = edit.statement.by.as_ref();
+    if theirs == by {
+        return Ok(());
+    }
+    let whose = theirs.map_or("somebody else", String::as_str);
+    Err(Refusal::NotYours(format!("{whose} recorded that: who recorded it, a dispatcher or an admin takes it back")))
 }
 
 /// Digest of what is asked for, and by whom.

@@ -252,14 +252,12 @@ impl Core {
 
     /// Who brings back what was let go of may not have all of it. The hub has, and takes it to be gone from here.
     fn ask_hub_for<S: Store>(&self, step: &mut Step<'_, S>, source: Option<DeviceKey>, document: &DocumentId) {
-        let hub = self.roster.genesis().hub;
-        if source == Some(hub) {
+        if source == Some(self.roster.genesis().hub) {
             return;
         }
-        let session = self.sessions.iter().find(|(_, session)| session.peer == hub && session.is_greeted());
-        if let Some((session, _)) = session {
+        if let Some(session) = self.session_of_hub() {
             let frame = Frame::Holds(vec![Holds::of(*document, &[], false)]);
-            step.outputs.push(Output::Send { session: *session, frame });
+            step.outputs.push(Output::Send { session, frame });
         }
     }
 

@@ -212,6 +212,9 @@ pub enum Refusal {
         "this Idempotency-Key was used for something else: send a new one for each act, and the same only to try that act again"
     )]
     TapUsed,
+    /// The person at this device may not.
+    #[error("{0}")]
+    NotYours(String),
     /// Not allowed or malformed, in words that say what to do.
     #[error("{0}")]
     Invalid(String),
@@ -254,7 +257,9 @@ pub enum Act {
         shipments: Vec<String>,
         /// What was done.
         record: Record,
-        /// The person's own role, where several share this device: each shipment's workflow says whether it may.
+        /// The person's own role, where several share this device: each shipment's workflow says whether it may. It is no part of
+        /// what is asked for.
+        #[serde(skip)]
         role: Option<Role>,
     },
     /// Records a measured value.
@@ -295,7 +300,8 @@ pub enum Act {
         edit: String,
         /// Why.
         note: Option<String>,
-        /// Only if the edit names the same person, where several share this device.
+        /// Only if the edit names the same person, where several share this device. No part of what is asked for either.
+        #[serde(skip)]
         own: bool,
     },
     /// Takes orders in.
@@ -342,6 +348,11 @@ pub enum Query {
     History {
         /// Its number or id.
         shipment: String,
+    },
+    /// The drawn signature of a record.
+    Signature {
+        /// The edit's id or a unique prefix of it.
+        edit: String,
     },
     /// Why the status is what it is.
     Why {
@@ -718,7 +729,7 @@ pub enum Reply {
     History(Vec<HistoryRow>),
     /// Why its status is what it is.
     Why(Vec<Label>),
-    /// A file: a proof or an Automerge document.
+    /// A file: a proof, an Automerge document or a drawn signature.
     File(Vec<u8>),
     /// The month-end sheet.
     Sheet(Vec<SheetRow>),

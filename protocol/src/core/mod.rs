@@ -280,6 +280,7 @@ impl Core {
             Input::Ask { query, .. } => match query {
                 Query::Status
                 | Query::Workflows
+                | Query::Signature { .. }
                 | Query::Pack { peer: None, .. }
                 | Query::WantedPhotos { .. }
                 | Query::MayFetch { .. }

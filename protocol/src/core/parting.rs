@@ -31,9 +31,7 @@ impl Core {
             self.keep = Some(keep);
             return Ok(());
         }
-        let hub = self.roster.genesis().hub;
-        let session = self.sessions.iter().find(|(_, session)| session.peer == hub && session.is_greeted());
-        let Some((session, _)) = session.map(|(id, session)| (*id, session)) else { return Ok(()) };
+        let Some(session) = self.session_of_hub() else { return Ok(()) };
         // What is stale may have been opened again.
         if self.counters.stale > 0 {
             return Ok(());

@@ -391,6 +391,12 @@ impl Core {
         Ok(())
     }
 
+    /// A session in which the hub listens.
+    pub(super) fn session_of_hub(&self) -> Option<SessionId> {
+        let hub = self.roster.genesis().hub;
+        self.sessions.iter().find(|(_, session)| session.peer == hub && session.is_greeted()).map(|(id, _)| *id)
+    }
+
     pub(super) fn refuse<S: Store>(&mut self, step: &mut Step<'_, S>, peer: DeviceKey, why: String) {
         self.refused += 1;
         step.outputs.push(Output::Refused { peer, why });

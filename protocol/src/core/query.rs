@@ -4,6 +4,7 @@ use super::io::{HistoryRow, NodeStatus, PeerStatus, Query, Refusal, Reply, Row, 
 use super::keys::{self, Arrival, Summary};
 use super::refresh::numbered;
 use super::{Core, PAGE, STALE_MAX, Step};
+use crate::edit::Edit;
 use crate::edit::action::Action;
 use crate::id::{DocumentId, EditId, FileHash};
 use crate::proof;
@@ -127,6 +128,15 @@ impl Core {
                 let document = self.find(step, &shipment)?;
                 Ok(Reply::History(self.history_rows(step, &document)?))
             }
+            Query::Signature { edit } => {
+                let edit = self.stored(step, &find_edit(step, &edit)?)?;
+                let signature = match Action::from_raw(&edit.statement.action) {
+                    Ok(Action::Record(record)) => record.signature,
+                    _ => None,
+                };
+                let none = || Refusal::Invalid(format!("edit {} has no drawn signature", edit.id));
+                Ok(Reply::File(signature.ok_or_else(none)?.0))
+            }
             Query::Why { shipment } => {
                 let document = self.find(step, &shipment)?;
                 let history = self.history(step, &document)?;
@@ -151,6 +161,14 @@ impl Core {
             }
             Query::Sheet { from, to } => Ok(Reply::Sheet(self.sheet(step, from, to)?)),
         }
+    }
+
+    /// An edit that is held here.
+    pub(super) fn stored<S: Store>(&self, step: &Step<'_, S>, id: &EditId) -> Result<Edit, Refusal> {
+        let absent = || Refusal::Invalid(format!("edit {id} is not here"));
+        let arrival: Arrival = keys::read(&step.overlay, &keys::arrival(id))?.ok_or_else(absent)?;
+        let bytes = step.overlay.get(&keys::edit(&arrival.document, id))?.ok_or_else(absent)?;
+        Edit::stored(&self.roster.organisation(), bytes).map_err(|why| Refusal::Invalid(why.to_string()))
     }
 
     /// The document that a person means by a number, an id or the beginning of an id.

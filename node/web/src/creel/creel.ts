@@ -1,7 +1,6 @@
 // The one small interface that every screen goes through. Today a node's HTTP API stands behind it (http.ts); a replica in WebAssembly can stand
 // behind the same interface later, so nothing else in the app knows of fetch or of URLs under /api.
 
-import type { Drawn } from './proof';
 import type {
   HistoryRow, ImportReport, Invite, InviteRequest, Label, Language, Made, Measure, NodeStatus, Order, Person, PlanFields, Role, Row, Session,
   SheetRow, Shown, StepRecord, Verdict, Workflow,
@@ -69,8 +68,8 @@ export interface Creel {
   /** A link for the customer, absolute within this node. */
   tracking(ref: string): Promise<{ path: string; url: string | null }>;
   photo(hash: string): Promise<Blob>;
-  /** The signature that was drawn for the record that stands; null where there is none. */
-  drawn(ref: string): Promise<Drawn | null>;
+  /** The signature that was drawn for a record: an SVG as its author made it, fit for an `<img>` only, in which nothing of it runs. */
+  signature(edit: string): Promise<Blob>;
   sheet(fromMs: number, toMs: number): Promise<SheetRow[]>;
   /** Where the browser downloads something from. */
   proofLink(ref: string): string;

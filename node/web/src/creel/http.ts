@@ -2,7 +2,6 @@
 
 import { t } from '../i18n/index.svelte';
 import { CreelError, newTap, type Creel, type Follower, type Tap } from './creel';
-import { drawnIn } from './proof';
 import { follow } from './stream';
 import type * as Its from './types';
 
@@ -120,8 +119,7 @@ export class HttpCreel implements Creel {
   verify = (ref: string) => this.#get<Its.Verdict>(`/shipments/${part(ref)}/verify`);
   tracking = (ref: string) => this.#get<{ path: string; url: string | null }>(`/shipments/${part(ref)}/tracking`);
   photo = (hash: string) => this.#read(`/photos/${part(hash)}`, (response) => response.blob(), MUCH_MS);
-  drawn = async (ref: string) =>
-    drawnIn(new Uint8Array(await this.#read(`/shipments/${part(ref)}/proof`, (response) => response.arrayBuffer(), ASKED_MS)));
+  signature = (edit: string) => this.#read(`/edits/${part(edit)}/signature`, (response) => response.blob(), ASKED_MS);
   sheet = (fromMs: number, toMs: number) => this.#get<Its.SheetRow[]>(`/sheet?from=${fromMs}&to=${toMs}`, MUCH_MS);
   proofLink = (ref: string) => `${BASE}/shipments/${part(ref)}/proof`;
   sheetLink = (from: string, to: string, language: Its.Language, format: 'xlsx' | 'csv') =>
