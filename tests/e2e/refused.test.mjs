@@ -58,6 +58,12 @@ test('wrong JSON is refused in words by every route', async () => {
   }
   assert.equal((await firm.hub.post('/unpack', 'no pack')).status, 400);
   assert.equal((await firm.hub.post('/photos', '')).status, 400);
+  // Too long, and the answer is read all the same.
+  for (const path of ['/login', '/messages', '/photos']) {
+    const answer = await firm.hub.api(path, { method: 'POST', headers: { 'idempotency-key': randomUUID(), 'content-type': 'application/json' }, body: 'x'.repeat(24 << 20) });
+    assert.equal(answer.status, 413, path);
+    assert.ok((await answer.json()).error.length > 10, path);
+  }
 });
 
 test('values that no one can mean are refused in words', async () => {

@@ -49,7 +49,7 @@ pub(super) fn lost(status: StatusCode, asked: &HeaderMap, [en, zh]: [&str; 2]) -
     }
     let page = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <meta name=\"robots\" content=\"noindex\"><title>creel</title><link rel=\"stylesheet\" href=\"/track.css\"></head>\
+         <meta name=\"robots\" content=\"noindex\"><title>creel</title><link rel=\"icon\" type=\"image/svg+xml\" href=\"/icon.svg\"><link rel=\"stylesheet\" href=\"/track.css\"></head>\
          <body><main><h1 lang=\"zh-CN\">{zh}</h1><h1>{en}</h1></main></body></html>"
     );
     (status, Html(page)).into_response()

@@ -12,6 +12,7 @@ mod lane;
 mod people;
 mod session;
 mod track;
+mod unread;
 mod web;
 
 use crate::error::NodeError;
@@ -180,6 +181,7 @@ fn router(api: Api, door: Door) -> Router {
         .fallback(web::file)
         .layer(DefaultBodyLimit::max(ACT_BYTES_MAX))
         .layer(middleware::from_fn_with_state((api.clone(), door), guard))
+        .layer(middleware::from_fn(unread::finish))
         .with_state(api)
 }
 

@@ -75,11 +75,12 @@ fn drawn(shown: &Shown, zh: bool) -> String {
     let steps = told.collect::<Vec<_>>().concat();
     let window = view.plan.get("window").and_then(|window| window.as_str()).and_then(|window| window.split_once('/'));
     let window = window.map_or_else(String::new, |(from, to)| {
-        format!("<p>{}: {} – {}</p>", pick("Expected", "预计送达"), moment(from, zh), moment(to, zh))
+        format!("<p>{}: {}</p>", pick("Expected", "预计送达"), span(from, to, zh))
     });
     format!(
         "<!doctype html><html lang=\"{lang}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <meta name=\"robots\" content=\"noindex\"><title>{number} · {status}</title><link rel=\"stylesheet\" href=\"/track.css\"></head>\
+         <meta name=\"robots\" content=\"noindex\"><title>{number} · {status}</title><link rel=\"icon\" type=\"image/svg+xml\" href=\"/icon.svg\">\
+         <link rel=\"stylesheet\" href=\"/track.css\"></head>\
          <body><main><p class=\"number\">{title} {number}</p><h1>{status}</h1>{window}<h2>{so_far}</h2><ol>{steps}<li><strong>{ordered}</strong></li></ol>\
          <p class=\"note\">{note}</p></main></body></html>",
         lang = pick("en", "zh-CN"),
@@ -108,6 +109,17 @@ fn moment(at: &str, zh: bool) -> String {
     let Ok(at) = at.parse::<Timestamp>() else { return escaped(at) };
     let format = if zh { "%-m月%-d日 %H:%M" } else { "%-d %b %H:%M" };
     at.to_zoned(TimeZone::system()).strftime(format).to_string()
+}
+
+/// From one moment to another: the day once if it is one.
+fn span(from: &str, to: &str, zh: bool) -> String {
+    let local = |at: &str| at.parse::<Timestamp>().map(|at| at.to_zoned(TimeZone::system()));
+    match (local(from), local(to)) {
+        (Ok(begin), Ok(end)) if begin.date() == end.date() => {
+            format!("{} – {}", moment(from, zh), end.strftime("%H:%M"))
+        }
+        _ => format!("{} – {}", moment(from, zh), moment(to, zh)),
+    }
 }
 
 fn escaped(text: &str) -> String {
