@@ -53,6 +53,7 @@ pub(super) async fn file(uri: Uri) -> Response {
         Some("svg") => "image/svg+xml",
         Some("png") => "image/png",
         Some("wasm") => "application/wasm",
+        Some("tsv") => "text/tab-separated-values; charset=utf-8",
         Some("woff2") => "font/woff2",
         Some("webmanifest") => "application/manifest+json",
         _ => "application/octet-stream",

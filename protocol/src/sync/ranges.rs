@@ -2,14 +2,14 @@
 //!
 //! One side tells the fingerprints of a range's parts; the other answers for each part that differs: with the fingerprints
 //! of its parts in turn, or, where only a few documents are left, with the digest of each. Whoever is told single digests
-//! knows what to send and what to ask for. Nothing is remembered between two tellings, so neither side can be led astray
-//! by what changes meanwhile: at worst something is sent twice.
+//! knows what to send and what to ask for. Remembered between two tellings is only which document a digest was told of
+//! ([`Spoken`]), because what is asked for by it may have changed meanwhile: at worst something is sent twice.
 
 use super::fingerprint::{DEPTH_MAX, Range, SHORT_BYTES, SPLIT_BITS_MAX, Short, Tree, short};
 use crate::cbor::{Bytes, cbor_map};
 use crate::id::{Digest, DocumentId};
 use crate::planted::{self, Bug};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// A range with at most so many documents is told document by document.
 const FEW: usize = 16;
@@ -80,11 +80,31 @@ impl Told {
     }
 }
 
+/// The documents that were told one by one, by the digest that was told of each.
+#[derive(Debug, Clone, Default)]
+pub struct Spoken(BTreeSet<(Short, DocumentId)>);
+
+impl Spoken {
+    /// The documents that the other wants. `effort` as for [`compare`].
+    pub fn wanted(&self, told: &Told, effort: &mut u64) -> Vec<DocumentId> {
+        if told.checked().is_none() || !spend(told, 0, effort) {
+            return Vec::new();
+        }
+        let of = |short| self.0.range((short, DocumentId([0; 16]))..=(short, DocumentId([0xff; 16])));
+        told.shorts().flat_map(of).map(|(_, document)| *document).collect()
+    }
+}
+
 /// What we have in a range.
-pub fn tell(tree: &Tree, salt: &Digest, range: Range) -> Told {
+pub fn tell(tree: &Tree, salt: &Digest, range: Range, spoken: &mut Spoken) -> Told {
     let count = tree.count(range, usize::MAX);
     if count <= FEW || range.depth == DEPTH_MAX {
-        return Told::of(range, 0, tree.range(range).take(TOLD_MAX).map(|(_, digest)| short(digest, salt)));
+        let shorts = tree.range(range).take(TOLD_MAX).map(|(document, digest)| (short(digest, salt), document));
+        let told = shorts.map(|one| {
+            spoken.0.insert(one);
+            one.0
+        });
+        return Told::of(range, 0, told);
     }
     let bits_max = if range.depth == 0 { SPLIT_BITS_MAX } else { PART_BITS_MAX };
     let parts = (count / PART_DOCUMENTS_GOAL).next_power_of_two();
@@ -94,9 +114,13 @@ pub fn tell(tree: &Tree, salt: &Digest, range: Range) -> Told {
 
 /// Compares what the other has in a range with what we have. `effort` is how many documents may still be looked at, and
 /// goes down; when it does not suffice, or what was told makes no sense, nothing is found.
-pub fn compare(tree: &Tree, salt: &Digest, told: &Told, effort: &mut u64) -> Found {
+pub fn compare(tree: &Tree, salt: &Digest, told: &Told, effort: &mut u64, spoken: &mut Spoken) -> Found {
     let mut found = Found::default();
-    let Some(range) = spend(tree, told, effort) else { return found };
+    let Some(range) = told.checked() else { return found };
+    let enough = usize::try_from(*effort).unwrap_or(usize::MAX);
+    if !spend(told, tree.count(range, enough), effort) {
+        return found;
+    }
     if planted::is(Bug::BlindRanges) && told.digests.0.len() < 4 * SHORT_BYTES {
         return found;
     }
@@ -124,26 +148,17 @@ pub fn compare(tree: &Tree, salt: &Digest, told: &Told, effort: &mut u64) -> Fou
         if theirs == [0; SHORT_BYTES] {
             found.lacking.extend(tree.range(part).map(|(document, _)| document));
         } else {
-            found.tell.push(tell(tree, salt, part));
+            found.tell.push(tell(tree, salt, part, spoken));
         }
     }
     found
 }
 
-/// The documents of ours that the other wants.
-pub fn wanted(tree: &Tree, salt: &Digest, told: &Told, effort: &mut u64) -> Vec<DocumentId> {
-    let Some(range) = spend(tree, told, effort) else { return Vec::new() };
-    let theirs: HashSet<Short> = told.shorts().collect();
-    let ours = tree.range(range).filter(|(_, digest)| theirs.contains(&short(digest, salt)));
-    ours.map(|(document, _)| document).collect()
-}
-
-fn spend(tree: &Tree, told: &Told, effort: &mut u64) -> Option<Range> {
-    let range = told.checked()?;
-    let enough = usize::try_from(*effort).unwrap_or(usize::MAX);
-    let cost = tree.count(range, enough) as u64 + 1 + (told.digests.0.len() / SHORT_BYTES) as u64;
+/// Whether there was enough effort left to look at what was told and at so many documents.
+fn spend(told: &Told, documents: usize, effort: &mut u64) -> bool {
+    let cost = documents as u64 + 1 + (told.digests.0.len() / SHORT_BYTES) as u64;
     *effort = effort.saturating_sub(cost);
-    (*effort > 0).then_some(range)
+    *effort > 0
 }
 
 #[cfg(test)]
@@ -165,20 +180,22 @@ mod tests {
     fn talk(one: &Tree, other: &Tree) -> (BTreeSet<DocumentId>, usize, usize) {
         let salt = Digest(one.whole().sum);
         let (mut sides, mut effort) = ([other, one], 1_u64 << 40);
-        let mut said = vec![tell(other, &salt, Range::WHOLE)];
+        let mut spoken = [Spoken::default(), Spoken::default()];
+        let mut said = vec![tell(other, &salt, Range::WHOLE, &mut spoken[0])];
         let (mut found, mut bytes, mut turns) = (BTreeSet::new(), 0, 0);
         while !said.is_empty() {
             sides.swap(0, 1);
+            spoken.swap(0, 1);
             turns += 1;
             bytes += said.to_cbor().len();
             let mut answer = Vec::new();
             for told in &said {
-                let compared = compare(sides[0], &salt, told, &mut effort);
+                let compared = compare(sides[0], &salt, told, &mut effort, &mut spoken[0]);
                 answer.extend(compared.tell);
                 found.extend(compared.differ.into_iter().chain(compared.lacking));
                 for told in compared.wanted {
                     bytes += told.to_cbor().len();
-                    found.extend(wanted(sides[1], &salt, &told, &mut effort));
+                    found.extend(spoken[1].wanted(&told, &mut effort));
                 }
             }
             said = answer;
@@ -233,12 +250,27 @@ mod tests {
         assert!(bytes(200, 1) < 500);
     }
 
+    /// A document that changes after it was told of is still the one that is asked for.
+    #[test]
+    fn what_changes_meanwhile_is_found() {
+        let (mut ours, theirs, mut effort) = (Tree::default(), Tree::default(), 1_000);
+        let (mut spoken, mut other) = (Spoken::default(), Spoken::default());
+        let document = document(1);
+        ours.put(&document, digest(&document, &[EditId([1; 32])]));
+        let salt = Digest(theirs.whole().sum);
+        let told = tell(&ours, &salt, Range::WHOLE, &mut spoken);
+        let found = compare(&theirs, &salt, &told, &mut effort, &mut other);
+        ours.put(&document, digest(&document, &[EditId([1; 32]), EditId([2; 32])]));
+        assert_eq!(spoken.wanted(&found.wanted[0], &mut effort), [document]);
+        assert!(other.wanted(&found.wanted[0], &mut effort).is_empty(), "who told of nothing");
+    }
+
     /// What makes no sense finds nothing and costs nothing, and a peer that asks too much is not answered.
     #[test]
     fn nonsense_is_passed_over() {
         let mut tree = Tree::default();
         (0..100).for_each(|number| tree.put(&document(number), digest(&document(number), &[])));
-        let salt = Digest::default();
+        let (salt, mut spoken) = (Digest::default(), Spoken::default());
         let told = |depth, index, bits, digests| Told { depth, index, bits, digests: Bytes(digests) };
         let nonsense = [
             told(57, 0, 0, Vec::new()),
@@ -252,11 +284,11 @@ mod tests {
         ];
         let mut effort = 1_000;
         for told in nonsense {
-            assert_eq!(compare(&tree, &salt, &told, &mut effort), Found::default());
+            assert_eq!(compare(&tree, &salt, &told, &mut effort, &mut spoken), Found::default());
         }
         assert_eq!(effort, 1_000);
         let mut answers = 0;
-        while !compare(&tree, &salt, &told(0, 0, 0, Vec::new()), &mut effort).lacking.is_empty() {
+        while !compare(&tree, &salt, &told(0, 0, 0, Vec::new()), &mut effort, &mut spoken).lacking.is_empty() {
             answers += 1;
         }
         assert_eq!(answers, 9, "a look at a hundred documents costs as much");

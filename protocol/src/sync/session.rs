@@ -3,7 +3,7 @@
 use super::fingerprint::{Range, Tree};
 use super::frame::{FRAME_BYTES_GOAL, Frame, Hello, Holds, Summed};
 use super::journal::JournalEntry;
-use super::ranges::{self, Told};
+use super::ranges::{self, Spoken, Told};
 use crate::cbor::Bytes;
 use crate::edit::{Edit, causal};
 use crate::id::{DeviceKey, Digest, DocumentId, EditId};
@@ -91,6 +91,8 @@ pub struct Session {
     repairing: HashSet<DocumentId>,
     /// Documents of which the peer has told what it holds.
     told: HashSet<DocumentId>,
+    /// Documents of which the peer was told, each by a digest.
+    spoken: Spoken,
     /// The sum that was proven, by whichever side dialled: once in a session, because finding out what differs costs a
     /// look at every document. It salts the digests that are told.
     proven: Option<Digest>,
@@ -123,6 +125,7 @@ impl Session {
             repairs: VecDeque::new(),
             repairing: HashSet::new(),
             told: HashSet::new(),
+            spoken: Spoken::default(),
             proven: None,
             asked: None,
             answered: HashSet::new(),
@@ -327,7 +330,7 @@ impl Session {
         let theirs = self.asked.take_if(|_| self.unacked.is_empty())?;
         let ours = holding.tree().whole();
         let differs = ours.count != theirs.count || ours.sum != theirs.sum.0;
-        differs.then(|| Frame::Ranges(vec![ranges::tell(holding.tree(), &theirs.sum, Range::WHOLE)]))
+        differs.then(|| Frame::Ranges(vec![ranges::tell(holding.tree(), &theirs.sum, Range::WHOLE, &mut self.spoken)]))
     }
 
     /// How many documents may still be looked at for the peer.
@@ -343,7 +346,7 @@ impl Session {
         for told in theirs {
             let mut effort = self.effort(holding);
             let before = effort;
-            let found = ranges::compare(holding.tree(), &salt, told, &mut effort);
+            let found = ranges::compare(holding.tree(), &salt, told, &mut effort, &mut self.spoken);
             self.spent += before - effort;
             tell.extend(found.tell);
             wanted.extend(found.wanted);
@@ -361,11 +364,10 @@ impl Session {
 
     /// The peer wants documents that it does not have like this: those of which it told nothing it does not have at all.
     pub fn wants<H: Holding>(&mut self, holding: &H, theirs: &[Told]) {
-        let Some(salt) = self.proven else { return };
         for told in theirs {
             let mut effort = self.effort(holding);
             let before = effort;
-            let mut wanted = ranges::wanted(holding.tree(), &salt, told, &mut effort);
+            let mut wanted = self.spoken.wanted(told, &mut effort);
             self.spent += before - effort;
             wanted.retain(|document| !self.told.contains(document));
             self.lacking(wanted);
