@@ -16,6 +16,10 @@ function show() {
 }
 show();
 
+const dark = matchMedia('(prefers-color-scheme: dark)');
+let system: boolean = $state(dark.matches);
+dark.addEventListener('change', () => (system = dark.matches));
+
 export const theme = {
   get now(): Theme {
     return chosen;
@@ -24,5 +28,9 @@ export const theme = {
     chosen = next;
     localStorage.setItem(KEPT, next);
     show();
+  },
+  /** Whether it is night on the screen: for what is drawn in colours that are read once. */
+  get night(): boolean {
+    return chosen === 'night' || (chosen === 'auto' && system);
   },
 };

@@ -97,7 +97,7 @@ export function boundsOf(rows: Row[]): Bounds | null {
 const STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30];
 const LINES = 8;
 
-/** Lines of longitude and latitude through what is seen, at round degrees: without a base map they show how far and which way. */
+/** Lines of longitude and latitude through what is seen, at round degrees: where the ground has nothing to show they tell how far and which way. */
 export function graticule([west, south, east, north]: Bounds): Point[][] {
   const step = STEPS.find((one) => Math.max(east - west, north - south) / one <= LINES) ?? 45;
   const from = (value: number) => Math.floor(value / step) * step;
