@@ -18,6 +18,8 @@ test('a node that is silent is not live, and is live again once it speaks', asyn
   const page = await firm.page(firm.hub);
   await page.goto(`http://${firm.hub.http}/#/s/${NUMBER}`);
   await line(page, 'Live').waitFor();
+  // All of the screen is here before the node falls silent: parts of it are loaded when it is opened.
+  await page.getByLabel('Write a message').waitFor();
   firm.hub.process.kill('SIGSTOP');
   try {
     const began = Date.now();
