@@ -3,7 +3,7 @@
 use crate::args::Global;
 use crate::language::Language;
 use anyhow::Result;
-pub(crate) use creel_node::written::clean;
+pub(crate) use creel_node::export::format::clean;
 use owo_colors::{OwoColorize, Style};
 use serde::Serialize;
 use std::fmt::Display;

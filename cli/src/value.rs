@@ -1,6 +1,6 @@
 //! Values as people type and read them, and as edits hold them: integers all.
 
-pub(crate) use creel_node::written::{day_bounds, local, shown, shown_money, shown_quantity};
+pub(crate) use creel_node::export::format::{day_bounds, local, shown, shown_money, shown_quantity};
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;

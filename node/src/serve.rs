@@ -1,16 +1,17 @@
 //! A running node, put together: the store's thread, the QUIC endpoint, the HTTP API, and a clean end.
 
-use crate::abreast::Abreast;
 use crate::error::NodeError;
-use crate::fixed::Fixed;
 use crate::folder::Folder;
-use crate::lan::Lan;
-use crate::link::{Contacts, Links, transport};
-use crate::road::{self, Road};
-use crate::shell::Shell;
-use crate::tickets::{Sessions, Tickets};
-use crate::wanted::{PhotoPolicy, Wanted};
-use crate::{http, tls};
+use crate::http;
+use crate::photos::wanted::{PhotoPolicy, Wanted};
+use crate::quic::connection::{Contacts, Links, transport};
+use crate::quic::dial::{self, Road};
+use crate::quic::discovery::Lan;
+use crate::quic::raw_keys;
+use crate::quic::replaced::Abreast;
+use crate::quic::static_peers::Fixed;
+use crate::quic::tickets::{Sessions, Tickets};
+use crate::store_thread::Shell;
 use creel_protocol::core::io::{Keep, Reply};
 use creel_protocol::core::{self, Core, Identity, keys};
 use creel_protocol::edit::Edit;
@@ -267,8 +268,8 @@ fn dial_hub(
     addresses: Vec<String>,
 ) -> Result<(), NodeError> {
     let tickets = Arc::new(Tickets::default());
-    let whom = tls::Whom::Member(hub, Arc::clone(&tickets));
-    let mut config = quinn::ClientConfig::new(Arc::new(tls::client(&identity.device, whom)?));
+    let whom = raw_keys::Whom::Member(hub, Arc::clone(&tickets));
+    let mut config = quinn::ClientConfig::new(Arc::new(raw_keys::client(&identity.device, whom)?));
     config.transport_config(transport());
     let (links, endpoint) = (links.clone(), endpoint.clone());
     tokio::spawn(Road { links, endpoint, config, tickets, hub, addresses }.keep());
@@ -280,7 +281,7 @@ fn dial_peers(links: &Links, endpoint: &Endpoint, identity: &Identity, mut peers
     peers.sort_unstable();
     peers.dedup();
     if links.dials_hub || !peers.is_empty() {
-        tokio::spawn(road::watch_network(links.shell.clone()));
+        tokio::spawn(dial::watch_network(links.shell.clone()));
     }
     for address in peers {
         let (links, endpoint, device) = (links.clone(), endpoint.clone(), identity.device.clone());
@@ -359,7 +360,7 @@ fn open_core(folder: &Folder, engine: &mut SledEngine, identity: &Identity) -> R
 fn endpoint(address: SocketAddr, folder: &Folder, identity: &Identity) -> Result<Endpoint, NodeError> {
     let listen = |source| NodeError::Listen { address, flag: "--quic", source };
     let socket = UdpSocket::bind(address).map_err(listen)?;
-    let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls::server(
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(raw_keys::server(
         &identity.device,
         Arc::new(Sessions::open(&folder.tickets())?),
     )?));

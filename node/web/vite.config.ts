@@ -12,7 +12,7 @@ const toNode: ProxyOptions = {
 };
 const proxy = { '/api': toNode, '/t/': toNode };
 
-// The same policy as the node's (node/src/http/web.rs), so that `npm run preview` shows what it would forbid.
+// The same policy as the node's (node/src/http/assets.rs), so that `npm run preview` shows what it would forbid.
 const policy =
   "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; worker-src 'self' blob:";
 

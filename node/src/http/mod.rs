@@ -1,29 +1,27 @@
 //! The HTTP API under `/api/v1`, for this device's screens and commands.
 //!
-//! It listens on loopback, and if it is told to behind TLS for other devices (`away`). A client shows the token from the data folder, a
+//! It listens on loopback, and if it is told to behind TLS for other devices (`tls_listener`). A client shows the token from the data folder, a
 //! browser the cookie of a session; requests for another host (DNS rebinding) or from another origin are refused. What it serves is described by `openapi.json`, which a test holds against the
-//! routes. Beside it are the screens (`web`) and the customers' pages (`track`).
+//! routes. Beside it are the screens (`assets`) and the customers' pages (`tracking_page`).
 
-mod act;
 mod answer;
-mod ask;
-mod away;
-mod lane;
+mod assets;
+mod commands;
+mod drain;
+mod login_limit;
 mod people;
+mod queries;
 mod session;
-mod track;
-mod unread;
-mod web;
+mod tls_listener;
+mod tracking_page;
 
 use crate::error::NodeError;
 use crate::folder::Folder;
-use crate::link::Contacts;
-use crate::photos::PHOTO_BYTES_MAX;
-use crate::shell::Shell;
-use crate::wanted::Wanted;
+use crate::photos::files::PHOTO_BYTES_MAX;
+use crate::photos::wanted::Wanted;
+use crate::quic::connection::Contacts;
+use crate::store_thread::Shell;
 use answer::{ApiError, error};
-pub(crate) use away::Away;
-pub use away::{Https, HttpsOptions};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::uri::Authority;
@@ -37,6 +35,8 @@ pub(crate) use people::Person;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+pub(crate) use tls_listener::Away;
+pub use tls_listener::{Https, HttpsOptions};
 use tokio::net::TcpListener;
 
 /// Bytes of a login.
@@ -59,9 +59,9 @@ pub(crate) struct Shared {
     pub(crate) sessions: session::Sessions,
     pub(crate) people: people::People,
     /// Turns at checking a PIN.
-    pub(crate) logins: lane::Lanes,
+    pub(crate) logins: login_limit::Lanes,
     /// What pages may load and who may frame them.
-    policy: web::Policy,
+    policy: assets::Policy,
     token: blake3::Hash,
 }
 
@@ -109,8 +109,8 @@ impl Api {
         Ok(Self(Arc::new(Shared {
             sessions: session::Sessions::new(&secret, parts.http.port(), away),
             people: people::People::open(&parts.folder)?,
-            logins: lane::Lanes::default(),
-            policy: web::policy(parts.framed_by.as_deref())?,
+            logins: login_limit::Lanes::default(),
+            policy: assets::policy(parts.framed_by.as_deref())?,
             token: blake3::hash(secret.as_bytes()),
             parts,
         })))
@@ -133,17 +133,17 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAd
 fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
     let long = DefaultBodyLimit::max(PHOTO_BYTES_MAX);
     vec![
-        ("/status", get(ask::status)),
-        ("/shipments", get(ask::list)),
-        ("/shipments/{ref}", get(ask::show)),
-        ("/shipments/{ref}/history", get(ask::history)),
-        ("/shipments/{ref}/why", get(ask::why)),
-        ("/shipments/{ref}/proof", get(ask::proof)),
-        ("/shipments/{ref}/automerge", get(ask::automerge)),
-        ("/shipments/{ref}/verify", get(ask::verify)),
-        ("/shipments/{ref}/tracking", get(track::link)),
-        ("/edits/{edit}/signature", get(ask::signature)),
-        ("/workflows", get(ask::workflows).post(act::publish)),
+        ("/status", get(queries::status)),
+        ("/shipments", get(queries::list)),
+        ("/shipments/{ref}", get(queries::show)),
+        ("/shipments/{ref}/history", get(queries::history)),
+        ("/shipments/{ref}/why", get(queries::why)),
+        ("/shipments/{ref}/proof", get(queries::proof)),
+        ("/shipments/{ref}/automerge", get(queries::automerge)),
+        ("/shipments/{ref}/verify", get(queries::verify)),
+        ("/shipments/{ref}/tracking", get(tracking_page::link)),
+        ("/edits/{edit}/signature", get(queries::signature)),
+        ("/workflows", get(queries::workflows).post(commands::publish)),
         ("/session", get(session::session)),
         ("/open", post(session::link)),
         ("/login", post(session::login).layer(DefaultBodyLimit::max(LOGIN_BYTES_MAX))),
@@ -151,24 +151,24 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/people-names", get(people::names)),
         ("/people", get(people::list).post(people::put)),
         ("/people/remove", post(people::remove)),
-        ("/sheet", get(ask::sheet_rows)),
-        ("/sheet.csv", get(ask::sheet_csv)),
-        ("/sheet.xlsx", get(ask::sheet_xlsx)),
-        ("/events", get(ask::events)),
-        ("/openapi.json", get(ask::openapi)),
-        ("/records", post(act::record)),
-        ("/measurements", post(act::measure)),
-        ("/plans", post(act::plan)),
-        ("/messages", post(act::say)),
-        ("/resolutions", post(act::resolve)),
-        ("/retractions", post(act::retract)),
-        ("/imports", post(act::import).layer(long)),
-        ("/invites", post(act::invite)),
-        ("/pack", get(ask::pack)),
-        ("/unpack", post(act::unpack).layer(long)),
-        ("/nudge", post(act::nudge)),
-        ("/photos", post(act::photo).layer(long)),
-        ("/photos/{hash}", get(ask::photo)),
+        ("/sheet", get(queries::sheet_rows)),
+        ("/sheet.csv", get(queries::sheet_csv)),
+        ("/sheet.xlsx", get(queries::sheet_xlsx)),
+        ("/events", get(queries::events)),
+        ("/openapi.json", get(queries::openapi)),
+        ("/records", post(commands::record)),
+        ("/measurements", post(commands::measure)),
+        ("/plans", post(commands::plan)),
+        ("/messages", post(commands::say)),
+        ("/resolutions", post(commands::resolve)),
+        ("/retractions", post(commands::retract)),
+        ("/imports", post(commands::import).layer(long)),
+        ("/invites", post(commands::invite)),
+        ("/pack", get(queries::pack)),
+        ("/unpack", post(commands::unpack).layer(long)),
+        ("/nudge", post(commands::nudge)),
+        ("/photos", post(commands::photo).layer(long)),
+        ("/photos/{hash}", get(queries::photo)),
     ]
 }
 
@@ -177,11 +177,11 @@ fn router(api: Api, door: Door) -> Router {
     Router::new()
         .nest("/api/v1", v1)
         .route("/open", get(session::open))
-        .route("/t/{token}", get(track::page))
-        .fallback(web::file)
+        .route("/t/{token}", get(tracking_page::page))
+        .fallback(assets::file)
         .layer(DefaultBodyLimit::max(ACT_BYTES_MAX))
         .layer(middleware::from_fn_with_state((api.clone(), door), guard))
-        .layer(middleware::from_fn(unread::finish))
+        .layer(middleware::from_fn(drain::finish))
         .with_state(api)
 }
 
@@ -222,7 +222,7 @@ async fn guard(State((api, door)): State<(Api, Door)>, request: Request, next: N
     let who = if known {
         Some(session::Who::owner())
     } else {
-        api.sessions.who(door, headers, &api.people, crate::shell::now().0)
+        api.sessions.who(door, headers, &api.people, crate::store_thread::now().0)
     };
     if let Some(who) = &who {
         if !may(who, request.method(), &path) {
@@ -249,8 +249,8 @@ async fn guard(State((api, door)): State<(Api, Door)>, request: Request, next: N
     }
     let mut request = request;
     request.extensions_mut().insert(door);
-    if request.extensions().get::<lane::From>().is_none() {
-        request.extensions_mut().insert(lane::From(None));
+    if request.extensions().get::<login_limit::From>().is_none() {
+        request.extensions_mut().insert(login_limit::From(None));
     }
     let response = if let Some(who) = who {
         request.extensions_mut().insert(who);
@@ -265,7 +265,7 @@ async fn guard(State((api, door)): State<(Api, Door)>, request: Request, next: N
     if path.starts_with("/api/") {
         response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
-    web::harden(&mut response, &api.policy);
+    assets::harden(&mut response, &api.policy);
     Ok(response)
 }
 

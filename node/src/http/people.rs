@@ -1,8 +1,8 @@
 //! People who share this device: each logs in with a PIN, and what they do is signed by the device and names them.
 
-use super::act::body;
 use super::answer::{ApiError, confused, error};
-use super::lane::From;
+use super::commands::body;
+use super::login_limit::From;
 use super::session::Who;
 use super::{Api, Door};
 use crate::error::NodeError;

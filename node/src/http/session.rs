@@ -4,9 +4,9 @@
 //! it outlives a restart, apart from that it was ended by a logout, which a restart forgets. The cookie is bound to this node's port by its name, because browsers share cookies between ports.
 
 use super::answer::{ApiError, confused, error, lost};
-use super::lane::From;
+use super::login_limit::From;
 use super::people::{self, People};
-use super::{Api, Door, act};
+use super::{Api, Door, commands};
 use axum::body::Bytes;
 use axum::extract::{Query as Parameters, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -194,7 +194,7 @@ pub(super) async fn open(
         ];
         return Ok(lost(StatusCode::FORBIDDEN, &headers, why));
     }
-    let cookie = api.sessions.begin(Door::Here, None, crate::shell::now().0)?;
+    let cookie = api.sessions.begin(Door::Here, None, crate::store_thread::now().0)?;
     Ok(([(header::SET_COOKIE, cookie), (header::REFERRER_POLICY, "no-referrer".to_owned())], Redirect::to("/"))
         .into_response())
 }
@@ -228,7 +228,7 @@ pub(super) async fn login(
     Extension(from): Extension<From>,
     bytes: Bytes,
 ) -> Result<Response, ApiError> {
-    let Login { name, pin } = act::body(&bytes)?;
+    let Login { name, pin } = commands::body(&bytes)?;
     let turn = api.logins.turn(door, from).await?;
     let (checked, name) = {
         let api = api.clone();
@@ -238,7 +238,7 @@ pub(super) async fn login(
     match checked {
         people::Checked::Right(role) => {
             let mark = api.people.mark(&name).ok_or_else(confused)?;
-            let cookie = api.sessions.begin(door, Some((&name, mark)), crate::shell::now().0)?;
+            let cookie = api.sessions.begin(door, Some((&name, mark)), crate::store_thread::now().0)?;
             Ok(([(header::SET_COOKIE, cookie)], Json(json!({ "person": name, "role": role }))).into_response())
         }
         people::Checked::Wrong => {
@@ -259,5 +259,6 @@ pub(super) async fn login(
 }
 
 pub(super) async fn logout(State(api): State<Api>, Extension(door): Extension<Door>, headers: HeaderMap) -> Response {
-    ([(header::SET_COOKIE, api.sessions.end(door, &headers, crate::shell::now().0))], Json(json!({}))).into_response()
+    ([(header::SET_COOKIE, api.sessions.end(door, &headers, crate::store_thread::now().0))], Json(json!({})))
+        .into_response()
 }

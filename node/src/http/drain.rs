@@ -1,7 +1,7 @@
 //! What a refused request still sends is read, so that its sender comes to read why: a connection that is closed with bytes unread is
 //! reset, and a browser then tells of no answer at all.
 
-use crate::photos::PHOTO_BYTES_MAX;
+use crate::photos::files::PHOTO_BYTES_MAX;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{Version, header};

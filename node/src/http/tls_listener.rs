@@ -3,7 +3,7 @@
 //! Strangers reach this port. They get the screens' files, a customer's page by its link, and a try at logging in; how many of them are
 //! served at once is bounded, together and for one address.
 
-use super::lane::From;
+use super::login_limit::From;
 use super::{Api, Door, router};
 use crate::error::NodeError;
 use crate::folder::Folder;

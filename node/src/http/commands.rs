@@ -3,7 +3,7 @@
 use super::Api;
 use super::answer::{ApiError, confused, error};
 use super::session::Who;
-use crate::framing;
+use crate::quic::framing;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -207,7 +207,7 @@ pub(super) async fn import(
 
 pub(super) async fn invite(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
     let request: InviteRequest = body(&bytes)?;
-    let expires = crate::shell::now().0 + INVITE_MS;
+    let expires = crate::store_thread::now().0 + INVITE_MS;
     let act = Act::Invite { request, expires, addresses: addresses(api.quic) };
     match api.shell.act(tap(&headers)?, None, act).await? {
         Reply::Invited(invite) => Ok(Json(json!({ "invite": invite, "expires": time::rfc3339_at(expires) }))),
@@ -273,7 +273,7 @@ pub(super) async fn photo(State(api): State<Api>, headers: HeaderMap, bytes: Byt
         return Err(error(StatusCode::BAD_REQUEST, "the photo is empty"));
     }
     let folder = api.folder.clone();
-    let kept = tokio::task::spawn_blocking(move || crate::photos::keep(&folder, &bytes)).await;
+    let kept = tokio::task::spawn_blocking(move || crate::photos::files::keep(&folder, &bytes)).await;
     Ok(Json(json!({ "hash": kept.map_err(|_| confused())?? })))
 }
 

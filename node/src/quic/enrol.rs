@@ -2,9 +2,9 @@
 
 use crate::error::NodeError;
 use crate::folder::{Folder, Settings, new_key};
-use crate::framing::{self, FramingError};
-use crate::link::{connect, exporter, peer_key, transport};
-use crate::tls;
+use crate::quic::connection::{connect, exporter, peer_key, transport};
+use crate::quic::framing::{self, FramingError};
+use crate::quic::raw_keys;
 use creel_protocol::core::{self, OpenCoreError};
 use creel_protocol::id::{Digest, OrganisationId};
 use creel_protocol::roster::Roster;
@@ -59,7 +59,8 @@ pub fn init(data: &Path, organisation: &str, workflow: &str) -> Result<Initialis
     refuse_members(&folder, &engine, &identity)?;
     let (root, issuer) = (new_key()?, new_key()?);
     identity.issuer = Some(issuer.clone());
-    let (roster, batch) = core::found(organisation, &root, &identity, workflow.to_owned(), crate::shell::now().0)?;
+    let (roster, batch) =
+        core::found(organisation, &root, &identity, workflow.to_owned(), crate::store_thread::now().0)?;
     // The keys are durable before the organisation is: an organisation without its keys would be of no use.
     folder.write_issuer(&issuer)?;
     let recovery = folder.write_recovery(organisation, &root)?;
@@ -107,7 +108,7 @@ pub async fn join(data: &Path, invite: &str, hub: Option<&str>) -> Result<Joined
     refuse_members(&folder, &engine, &identity)?;
     let addresses = hub.map_or_else(|| invite.addresses.clone(), |hub| vec![hub.to_owned()]);
     let endpoint = client_endpoint()?;
-    let mut config = quinn::ClientConfig::new(Arc::new(tls::client(&identity.device, tls::Whom::Anyone)?));
+    let mut config = quinn::ClientConfig::new(Arc::new(raw_keys::client(&identity.device, raw_keys::Whom::Anyone)?));
     config.transport_config(transport());
     let mut why = "the invite names no address".to_owned();
     for address in &addresses {

@@ -3,9 +3,9 @@
 use super::answer::{ApiError, confused, error};
 use super::session::Who;
 use super::{Api, Door, OPENAPI};
-use crate::framing;
-use crate::sheet::{self, Language, SheetError};
-use crate::written::day_bounds;
+use crate::export::format::day_bounds;
+use crate::export::sheet::{self, Language, SheetError};
+use crate::quic::framing;
 use axum::extract::{Path, Query as Parameters, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, Sse};
@@ -246,7 +246,8 @@ pub(super) async fn pack(State(api): State<Api>, Parameters(part): Parameters<Pa
     let Reply::Packed(packed) = api.shell.ask(query).await? else { return Err(confused()) };
     let edits = packed.frames.iter().map(|frame| if let Frame::Edits(edits) = frame { edits.len() } else { 0 });
     let edits: usize = edits.sum();
-    let here: Vec<_> = packed.photos.iter().filter(|photo| crate::photos::path(&api.folder, photo).exists()).collect();
+    let here: Vec<_> =
+        packed.photos.iter().filter(|photo| crate::photos::files::path(&api.folder, photo).exists()).collect();
     let bytes: Vec<u8> = packed.frames.iter().flat_map(framing::framed).collect();
     Ok(Json(json!({
         "shipments": packed.documents,
@@ -265,7 +266,7 @@ pub(super) async fn events(
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let changes = api.shell.signals.changes.subscribe();
     let beat = tokio::time::interval_at(tokio::time::Instant::now() + BEAT, BEAT);
-    let is_known = move || api.sessions.who(door, &headers, &api.people, crate::shell::now().0).is_some();
+    let is_known = move || api.sessions.who(door, &headers, &api.people, crate::store_thread::now().0).is_some();
     // Who came with a cookie is looked at again each time: whose session has ended is told no more. The token has no end.
     let by_cookie = is_known();
     let stream =
@@ -298,7 +299,7 @@ pub(super) async fn photo(State(api): State<Api>, Path(hash): Path<String>) -> R
         let until = Instant::now() + FETCH_PATIENCE;
         while loaded.is_none() && Instant::now() < until {
             tokio::time::sleep(FETCH_LOOK).await;
-            if crate::photos::path(&api.folder, &hash).exists() {
+            if crate::photos::files::path(&api.folder, &hash).exists() {
                 loaded = load(&api, hash).await?;
             }
         }
@@ -315,6 +316,6 @@ pub(super) async fn photo(State(api): State<Api>, Path(hash): Path<String>) -> R
 
 async fn load(api: &Api, hash: FileHash) -> Result<Option<Vec<u8>>, ApiError> {
     let folder = api.folder.clone();
-    let loaded = tokio::task::spawn_blocking(move || crate::photos::load(&folder, &hash)).await;
+    let loaded = tokio::task::spawn_blocking(move || crate::photos::files::load(&folder, &hash)).await;
     Ok(loaded.map_err(|_| confused())??)
 }

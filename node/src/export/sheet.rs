@@ -1,6 +1,6 @@
 //! The month-end sheet as a file that Excel and WPS open right.
 
-use crate::written::{clean, local, shown_money, shown_quantity};
+use crate::export::format::{clean, local, shown_money, shown_quantity};
 use creel_protocol::core::io::SheetRow;
 use creel_protocol::workflow::Label;
 use jiff::Timestamp;

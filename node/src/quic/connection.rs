@@ -1,11 +1,11 @@
-//! Connections to peers: accepting them, and carrying frames both ways. How a device finds its way to the hub is in `road`.
+//! Connections to peers: accepting them, and carrying frames both ways. How a device finds its way to the hub is in `dial`.
 
-use crate::abreast::Abreast;
 use crate::folder::Folder;
-use crate::framing::{self, FramingError};
-use crate::shell::{LinkOut, Shell};
-use crate::tls::{ALPN_ENROL, ALPN_MEMBERS, key_in};
-use crate::wanted::Wanted;
+use crate::photos::wanted::Wanted;
+use crate::quic::framing::{self, FramingError};
+use crate::quic::raw_keys::{ALPN_ENROL, ALPN_MEMBERS, key_in};
+use crate::quic::replaced::Abreast;
+use crate::store_thread::{LinkOut, Shell};
 use creel_protocol::cbor::Encode;
 use creel_protocol::core::io::Reply;
 use creel_protocol::id::{DeviceKey, OrganisationId};
@@ -381,7 +381,7 @@ impl Links {
     fn seen(&self, peer: DeviceKey, connection: &Connection) {
         let contact = Contact {
             address: connection.remote_address().to_string(),
-            last_seen: crate::shell::now().0,
+            last_seen: crate::store_thread::now().0,
             heard: Instant::now(),
         };
         let mut contacts = self.contacts.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,8 +6,8 @@
 //! what fills the buffers of a slow road has.) A piece goes into the file as it arrives, and a new connection asks from
 //! there on, whatever byte the old one was cut at.
 
-use crate::link::Links;
-use crate::photos::{self, PHOTO_BYTES_MAX};
+use crate::photos::files::{self, PHOTO_BYTES_MAX};
+use crate::quic::connection::Links;
 use creel_protocol::core::io::PhotoNews;
 use creel_protocol::id::{DeviceKey, FileHash};
 use quinn::{Connection, RecvStream, SendStream};
@@ -130,7 +130,7 @@ impl Links {
 
     /// A piece of a photo that is here, and the photo's size.
     async fn piece(&self, photo: FileHash, offset: u64, length: u32) -> Result<Option<(u64, Vec<u8>)>, FetchError> {
-        let path = photos::path(&self.folder, &photo);
+        let path = files::path(&self.folder, &photo);
         let read = move || -> io::Result<(u64, Vec<u8>)> {
             let mut file = File::open(path)?;
             let size = file.metadata()?.len();
@@ -230,7 +230,7 @@ impl Links {
         photo: FileHash,
     ) -> Result<u64, FetchError> {
         let folder = self.folder.clone();
-        let here = tokio::task::spawn_blocking(move || photos::load(&folder, &photo)).await.map_err(broken)?;
+        let here = tokio::task::spawn_blocking(move || files::load(&folder, &photo)).await.map_err(broken)?;
         let is_here = matches!(here, Ok(Some(_)));
         let stream = match asking {
             Some(asking) => asking,
@@ -239,10 +239,10 @@ impl Links {
         let mut came = 0;
         if !is_here {
             self.make_room().await?;
-            let part = photos::fetched_part(&self.folder, &photo);
+            let part = files::fetched_part(&self.folder, &photo);
             stream.pieces(photo, &part).await?;
             let folder = self.folder.clone();
-            came = tokio::task::spawn_blocking(move || photos::complete(&folder, &photo))
+            came = tokio::task::spawn_blocking(move || files::complete(&folder, &photo))
                 .await
                 .map_err(broken)?
                 .map_err(|error| FetchError::Wrong(error.to_string()))?;
@@ -263,13 +263,13 @@ impl Links {
         Ok(came)
     }
 
-    async fn held_photos(&self) -> Result<photos::Held, FetchError> {
+    async fn held_photos(&self) -> Result<files::Held, FetchError> {
         let folder = self.folder.clone();
-        Ok(tokio::task::spawn_blocking(move || photos::Held::look(&folder)).await.map_err(broken)??)
+        Ok(tokio::task::spawn_blocking(move || files::Held::look(&folder)).await.map_err(broken)??)
     }
 
     /// Which of some files are wanted.
-    async fn wanted_among(&self, files: &[photos::Kept]) -> HashSet<FileHash> {
+    async fn wanted_among(&self, files: &[files::Kept]) -> HashSet<FileHash> {
         let files: HashSet<FileHash> = files.iter().map(|(_, photo, _)| *photo).collect();
         let (mut wanted, mut after) = (HashSet::new(), None);
         loop {
@@ -321,7 +321,7 @@ impl Links {
                     return Ok(());
                 }
                 if self.shell.photo_at_hub(*photo).await {
-                    std::fs::remove_file(photos::path(&self.folder, photo))?;
+                    std::fs::remove_file(files::path(&self.folder, photo))?;
                     bytes -= size;
                 }
             }

@@ -6,9 +6,9 @@
 //! What is left out, on purpose: tickets (which device answers is known only after the handshake), and the repetition of what
 //! waits, which is for the hub's road.
 
-use crate::link::{self, CLOSE_DONE, Links, peer_key, transport};
-use crate::pause::Pause;
-use crate::tls::{self, Whom};
+use crate::quic::backoff::Pause;
+use crate::quic::connection::{self, CLOSE_DONE, Links, peer_key, transport};
+use crate::quic::raw_keys::{self, Whom};
 use creel_protocol::id::DeviceKey;
 use ed25519_dalek::SigningKey;
 use quinn::{Connection, Endpoint};
@@ -34,7 +34,7 @@ pub(crate) struct Fixed {
 impl Fixed {
     /// Keeps a connection to whoever is at the address, for as long as the node runs.
     pub(crate) async fn keep(self) {
-        let tls = match tls::client(&self.device, Whom::AnyMember) {
+        let tls = match raw_keys::client(&self.device, Whom::AnyMember) {
             Ok(tls) => tls,
             Err(error) => return tracing::warn!("{error}"),
         };
@@ -43,7 +43,7 @@ impl Fixed {
         let mut pause = Pause::new(PAUSE_MIN, PAUSE_MAX.1);
         let mut told = String::new();
         loop {
-            let (why, stood) = match link::connect(&self.endpoint, &config, &self.address).await {
+            let (why, stood) = match connection::connect(&self.endpoint, &config, &self.address).await {
                 Ok(connection) => {
                     let began = Instant::now();
                     (self.meet(&connection).await, began.elapsed())

@@ -1,0 +1,17 @@
+//! Connections between devices over QUIC.
+//!
+//! Read in this order: `raw_keys` (who is at the other end), `tickets` (early data), `framing` (frames on a stream), `connection`
+//! (accepting, and a session's frames both ways), `dial` (the connection to the hub), `backoff` (delays between attempts),
+//! `replaced` (an older connection of a device that dialled again), `static_peers` (devices at addresses somebody wrote down),
+//! `discovery` (devices on the same network), `enrol` (how a device becomes a member).
+
+pub(crate) mod backoff;
+pub(crate) mod connection;
+pub(crate) mod dial;
+pub(crate) mod discovery;
+pub(crate) mod enrol;
+pub(crate) mod framing;
+pub(crate) mod raw_keys;
+pub(crate) mod replaced;
+pub(crate) mod static_peers;
+pub(crate) mod tickets;
