@@ -1,7 +1,7 @@
 //! The data folder: keys, the store, photos, the roster's copy, and where the running node is found.
 
 use crate::error::NodeError;
-use crate::http::Person;
+use crate::people::Person;
 use creel_protocol::cbor::{Bytes, Decode, Encode};
 use creel_protocol::core::Identity;
 use creel_protocol::roster::Roster;

@@ -10,6 +10,7 @@ mod error;
 pub mod export;
 mod folder;
 mod http;
+mod people;
 mod photos;
 mod quic;
 mod serve;

@@ -31,7 +31,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use creel_protocol::id::OrganisationId;
 use creel_protocol::roster::Role;
-pub(crate) use people::Person;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

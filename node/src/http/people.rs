@@ -7,6 +7,7 @@ use super::session::Who;
 use super::{Api, Door};
 use crate::error::NodeError;
 use crate::folder::Folder;
+use crate::people::Person;
 use argon2::password_hash::{Output, PasswordHash, PasswordHasher, Salt, SaltString};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use axum::body::Bytes;
@@ -14,7 +15,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use creel_protocol::roster::Role;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -39,14 +40,6 @@ const PIN_AWAY: usize = 8;
 /// Characters of a name, and names.
 const NAME_CHARS_MAX: usize = 60;
 const PEOPLE_MAX: usize = 500;
-
-/// A person, as the data folder keeps them.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Person {
-    role: Role,
-    /// Argon2id, in the PHC string format.
-    pin: String,
-}
 
 /// The people of this device.
 #[derive(Debug)]
