@@ -4,12 +4,10 @@ use crate::command::{
     completions, demo, export, history, import, init, invite, join, list, measure, open, pack, plan, proof, record,
     say, serve, settle, show, why,
 };
-use crate::language::Language;
+use crate::global::Global;
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 /// Delivery status that stays true on every participant's own device, with or without signal.
 #[derive(Debug, Parser)]
@@ -26,23 +24,6 @@ pub(crate) struct Arguments {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// What every command takes.
-#[derive(Debug, Args)]
-pub(crate) struct Global {
-    /// This device's data folder [default: the user's own, such as ~/.local/share/creel]
-    #[arg(long, global = true, env = "CREEL_DATA", value_name = "DIR", help_heading = "Global options")]
-    pub(crate) data: Option<PathBuf>,
-    /// Print JSON, for scripts
-    #[arg(long, global = true, help_heading = "Global options")]
-    pub(crate) json: bool,
-    /// What to log: error, warn, info, debug, trace, or a filter such as `creel_node=debug` [default: info for serve, else warn]
-    #[arg(long, global = true, value_name = "LEVEL", value_parser = log_level, help_heading = "Global options")]
-    pub(crate) log_level: Option<String>,
-    /// Language of tables and sheets [default: that of the environment]
-    #[arg(long, global = true, value_enum, help_heading = "Global options")]
-    pub(crate) lang: Option<Language>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -105,11 +86,6 @@ pub(crate) enum Command {
     Completions(completions::Args),
 }
 
-/// A command that was put together in a way that clap can't tell: exit code 2, as clap's own.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Misused(pub(crate) String);
-
 /// Tells what is wrong with the command line (or prints the help that was asked for).
 pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
     let wants_json = std::env::args_os().any(|argument| argument == "--json");
@@ -126,10 +102,6 @@ pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
         let _gone = error.print();
     }
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
-}
-
-fn log_level(text: &str) -> Result<String, String> {
-    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -10,13 +10,15 @@ mod command;
 mod describe;
 mod fields;
 mod folder;
+mod global;
 mod language;
 mod screen;
 mod table;
+mod usage;
 mod value;
 
 use args::{Arguments, Command};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use screen::Screen;
 use std::process::ExitCode;
 
@@ -31,7 +33,7 @@ fn main() -> ExitCode {
         Err(error) if screen::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             screen.error(&error);
-            ExitCode::from(if error.is::<args::Misused>() { 2 } else { 1 })
+            ExitCode::from(if error.is::<usage::UsageError>() { 2 } else { 1 })
         }
     }
 }
@@ -68,6 +70,6 @@ fn run(arguments: Arguments, screen: &Screen) -> anyhow::Result<ExitCode> {
         Command::Nudge => command::nudge::run(&node()?, screen),
         Command::Doctor => command::doctor::run(&data()?, screen),
         Command::Demo(args) => command::demo::run(&args, screen),
-        Command::Completions(args) => command::completions::run(&args),
+        Command::Completions(args) => command::completions::run(&args, Arguments::command()),
     }
 }

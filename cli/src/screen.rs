@@ -1,6 +1,6 @@
 //! What a person or a script sees: results on standard output, everything else on standard error.
 
-use crate::args::Global;
+use crate::global::Global;
 use crate::language::Language;
 use anyhow::Result;
 pub(crate) use creel_node::export::format::clean;

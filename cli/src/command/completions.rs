@@ -1,8 +1,6 @@
 //! `creel completions`: what a shell needs to complete commands.
 
-use crate::args::Arguments;
 use anyhow::Result;
-use clap::CommandFactory;
 use clap_complete::Shell;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -16,10 +14,11 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+/// Writes the completions of `creel`, which is everything that can be typed.
+pub(crate) fn run(args: &Args, mut creel: clap::Command) -> Result<ExitCode> {
     // Gathered first, because the generator panics where its reader has gone.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Arguments::command(), "creel", &mut script);
+    clap_complete::generate(args.shell, &mut creel, "creel", &mut script);
     io::stdout().lock().write_all(&script)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,9 +1,9 @@
 //! `creel export`: the month-end sheet.
 
 use super::write_whole;
-use crate::args::Misused;
 use crate::client::Client;
 use crate::screen::Screen;
+use crate::usage::UsageError;
 use anyhow::{Result, bail};
 use jiff::civil::Date;
 use serde_json::json;
@@ -31,10 +31,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, node: impl FnOnce() -> Result<Client>, screen: &Screen) -> Result<ExitCode> {
     let ending = args.output.extension().map(|ending| ending.to_string_lossy().to_lowercase());
     let Some(format @ ("csv" | "xlsx")) = ending.as_deref() else {
-        bail!(Misused(format!("{} does not end in .csv or .xlsx: name what to write", args.output.display())));
+        bail!(UsageError(format!("{} does not end in .csv or .xlsx: name what to write", args.output.display())));
     };
     if args.to < args.from {
-        bail!(Misused(format!("--to {} is before --from {}", args.to, args.from)));
+        bail!(UsageError(format!("--to {} is before --from {}", args.to, args.from)));
     }
     // The node writes the sheet, for the screens and for us.
     let language = screen.language.pick("en", "zh");

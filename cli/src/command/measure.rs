@@ -2,9 +2,9 @@
 
 use super::act::{Acting, report};
 use crate::answer::Made;
-use crate::args::Misused;
 use crate::client::Client;
 use crate::screen::{Screen, clean};
+use crate::usage::UsageError;
 use crate::value;
 use anyhow::{Result, bail};
 use creel_protocol::edit::action::Measure;
@@ -30,12 +30,12 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, node: impl FnOnce() -> Result<Client>, screen: &Screen) -> Result<ExitCode> {
     let [shipments @ .., quantity, measured, unit] = &args.words[..] else {
-        bail!(misused());
+        bail!(usage_error());
     };
     if shipments.is_empty() {
-        bail!(misused());
+        bail!(usage_error());
     }
-    let value = value::quantity(measured).map_err(Misused)?;
+    let value = value::quantity(measured).map_err(UsageError)?;
     let measure = Measure { quantity: quantity.clone(), value, unit: unit.clone(), sensor: args.sensor.clone() };
     let request = json!({ "shipments": shipments, "by": args.acting.by(), "measure": measure });
     let answer: Value = args.acting.post(&node()?, "/measurements", &request)?;
@@ -48,6 +48,6 @@ pub(crate) fn run(args: &Args, node: impl FnOnce() -> Result<Client>, screen: &S
     Ok(ExitCode::SUCCESS)
 }
 
-fn misused() -> Misused {
-    Misused("name the shipments and then what was measured: creel measure REF... QUANTITY VALUE UNIT".to_owned())
+fn usage_error() -> UsageError {
+    UsageError("name the shipments and then what was measured: creel measure REF... QUANTITY VALUE UNIT".to_owned())
 }

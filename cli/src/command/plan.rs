@@ -3,10 +3,10 @@
 use super::act::{Acting, report};
 use super::list::FILTERS;
 use crate::answer::Made;
-use crate::args::Misused;
 use crate::client::Client;
 use crate::fields;
 use crate::screen::Screen;
+use crate::usage::UsageError;
 use anyhow::{Result, bail};
 use creel_protocol::edit::action::PlanFields;
 use jiff::tz::TimeZone;
@@ -38,14 +38,14 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, node: impl FnOnce() -> Result<Client>, screen: &Screen) -> Result<ExitCode> {
     let (assignments, shipments): (Vec<&String>, Vec<&String>) = args.words.iter().partition(|word| word.contains('='));
     if assignments.is_empty() {
-        bail!(Misused(format!("say what to set: FIELD=VALUE with one of {}", fields::KNOWN)));
+        bail!(UsageError(format!("say what to set: FIELD=VALUE with one of {}", fields::KNOWN)));
     }
     if shipments.is_empty() == args.filter.is_none() {
-        bail!(Misused("name the shipments, or give --filter, and not both".to_owned()));
+        bail!(UsageError("name the shipments, or give --filter, and not both".to_owned()));
     }
     let mut plan = PlanFields::default();
     for assignment in &assignments {
-        fields::set(&mut plan, assignment, &TimeZone::system()).map_err(Misused)?;
+        fields::set(&mut plan, assignment, &TimeZone::system()).map_err(UsageError)?;
     }
     let request = match &args.filter {
         Some(filter) => json!({ "filter": filter, "by": args.acting.by(), "fields": plan }),

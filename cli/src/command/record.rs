@@ -2,9 +2,9 @@
 
 use super::act::{Acting, report};
 use crate::answer::Made;
-use crate::args::Misused;
 use crate::client::{Client, fresh_tap};
 use crate::screen::{Screen, clean};
+use crate::usage::UsageError;
 use crate::{fields, value};
 use anyhow::{Context, Result, bail, ensure};
 use creel_protocol::cbor::Bytes;
@@ -77,11 +77,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, node: impl FnOnce() -> Result<Client>, screen: &Screen) -> Result<ExitCode> {
     let (step, shipments) = match args.words.split_last() {
         Some((step, shipments)) if !shipments.is_empty() => (step, shipments),
-        _ => bail!(Misused("name the shipments and then the step: creel record REF... STEP".to_owned())),
+        _ => bail!(UsageError("name the shipments and then the step: creel record REF... STEP".to_owned())),
     };
     let mut lines: Vec<LineCount> = Vec::new();
     for line in &args.lines {
-        fields::count(&mut lines, line).map_err(|why| Misused(format!("--line: {why}")))?;
+        fields::count(&mut lines, line).map_err(|why| UsageError(format!("--line: {why}")))?;
     }
     let signature = args.signature.as_deref().map(signature).transpose()?;
     let photos = args.photos.iter().map(|file| photo(file)).collect::<Result<Vec<_>>>()?;
