@@ -19,7 +19,7 @@ use crate::error::NodeError;
 use crate::folder::Folder;
 use crate::photos::files::PHOTO_BYTES_MAX;
 use crate::photos::wanted::Wanted;
-use crate::quic::connection::Contacts;
+use crate::quic::contacts::Contacts;
 use crate::store_thread::Shell;
 use answer::{ApiError, error};
 use axum::Router;

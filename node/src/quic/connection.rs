@@ -1,76 +1,32 @@
-//! Connections to peers: accepting them, and carrying frames both ways. How a device finds its way to the hub is in `dial`.
+//! Connections to peers: accepting them, and carrying frames both ways. How a device reaches its hub is in `dial`.
 
+use super::contacts::{self, Contacts};
+use super::framing::{self, FramingError};
+use super::liveness::falls_silent;
+use super::raw_keys::{ALPN_ENROL, ALPN_MEMBERS};
+use super::replaced::Abreast;
+use super::transport::{CLOSE_DONE, CLOSE_REFUSED, HANDSHAKE, KEEP_ALIVE, alpn, peer_key, truncated};
 use crate::folder::Folder;
 use crate::photos::wanted::Wanted;
-use crate::quic::framing::{self, FramingError};
-use crate::quic::raw_keys::{ALPN_ENROL, ALPN_MEMBERS, key_in};
-use crate::quic::replaced::Abreast;
 use crate::store_thread::{LinkOut, Shell};
 use creel_protocol::cbor::Encode;
-use creel_protocol::core::io::Reply;
 use creel_protocol::id::{DeviceKey, OrganisationId};
-use creel_protocol::roster::invite::EXPORTER_LABEL;
 use creel_protocol::sync::packed::{pack, unpack};
-use creel_protocol::sync::{Frame, FrameError, roster_frames};
-use quinn::congestion::CubicConfig;
-use quinn::{Connection, Endpoint, TransportConfig, VarInt};
-use rustls::pki_types::CertificateDer;
-use serde::Serialize;
-use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use creel_protocol::sync::{Frame, FrameError};
+use quinn::{Connection, Endpoint};
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-/// A peer that says nothing for this long is gone. Long, because a road that was cut for a minute goes on at once where the
-/// connection still stands.
-const IDLE: Duration = Duration::from_secs(150);
-/// How often a quiet connection is kept open.
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
-/// For how long a device beside the hub may leave unanswered what is to be answered, beyond two round trips.
-const SILENT: Duration = Duration::from_secs(3);
-/// So many datagrams since it was heard are not only acknowledgements: those are not answered, and follow at most twice.
-const UNANSWERED: u64 = 4;
-/// How long a handshake may take: several round trips of a bad road.
-pub(crate) const HANDSHAKE: Duration = Duration::from_secs(4);
 /// How long a peer may take for the rest of what was begun.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// What goes out before the first acknowledgement: a day's records in one flight.
-const FIRST_FLIGHT_BYTES: u64 = 1 << 20;
-/// Peers of which it is remembered where they were.
-const CONTACTS_MAX: usize = 8_192;
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 /// Connections accepted at once.
 const CONNECTIONS_MAX: usize = 4_096;
 /// With so many of them, only from addresses that were proven.
 const PROVEN_ABOVE: usize = CONNECTIONS_MAX / 4;
-
-/// Close codes, told to the peer.
-pub(crate) const CLOSE_DONE: VarInt = VarInt::from_u32(0);
-pub(crate) const CLOSE_REFUSED: VarInt = VarInt::from_u32(1);
-
-/// What is known of the connection to a peer.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Contact {
-    /// Where it was last seen.
-    pub(crate) address: String,
-    /// When, by this device's clock, in milliseconds since the Unix epoch.
-    pub(crate) last_seen: u64,
-    /// The same, by a clock that nobody sets.
-    #[serde(skip)]
-    heard: Instant,
-}
-
-impl Contact {
-    /// Whether so much was heard lately as a connection that is whole lets hear.
-    pub(crate) fn is_near(&self) -> bool {
-        self.heard.elapsed() < 2 * KEEP_ALIVE
-    }
-}
-
-/// Where peers were last seen.
-pub(crate) type Contacts = Arc<Mutex<HashMap<DeviceKey, Contact>>>;
 
 /// What every link needs.
 #[derive(Debug, Clone)]
@@ -95,38 +51,6 @@ pub(crate) enum Side {
     Dialled,
     /// It came from the peer, and is held back while so many newer ones of its device wait to take its place.
     Accepted(watch::Receiver<usize>),
-}
-
-/// The transport for both sides.
-pub(crate) fn transport() -> Arc<TransportConfig> {
-    let mut cubic = CubicConfig::default();
-    cubic.initial_window(FIRST_FLIGHT_BYTES);
-    let mut transport = TransportConfig::default();
-    transport.congestion_controller_factory(Arc::new(cubic));
-    transport.max_idle_timeout(IDLE.try_into().ok());
-    transport.keep_alive_interval(Some(KEEP_ALIVE));
-    // Looking for larger datagrams would cost some 15 kB on each connection; nothing that hurries is that large.
-    transport.mtu_discovery_config(None);
-    // One for the session, and one for photos each way.
-    transport.max_concurrent_bidi_streams(VarInt::from_u32(4));
-    transport.max_concurrent_uni_streams(VarInt::from_u32(0));
-    Arc::new(transport)
-}
-
-/// The key that the handshake proved.
-pub(crate) fn peer_key(connection: &Connection) -> Option<DeviceKey> {
-    let identity = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-    key_in(identity.first()?)
-}
-
-/// The value both ends of a connection derive, and nobody else.
-pub(crate) fn exporter(connection: &Connection) -> Option<[u8; 32]> {
-    let mut value = [0; 32];
-    connection.export_keying_material(&mut value, EXPORTER_LABEL, &[]).ok().map(|()| value)
-}
-
-fn alpn(connection: &Connection) -> Option<Vec<u8>> {
-    connection.handshake_data()?.downcast::<quinn::crypto::rustls::HandshakeData>().ok()?.protocol
 }
 
 /// What is done with one who wants to connect.
@@ -227,34 +151,6 @@ impl Links {
         Ok(())
     }
 
-    /// The hub's side of an enrolment: one request, one answer.
-    async fn enrol(&self, connection: &Connection) -> Result<(), String> {
-        let device = peer_key(connection).ok_or("the device showed no key")?;
-        let exporter = exporter(connection).ok_or("the connection has no exporter")?;
-        let (mut send, mut receive) = connection.accept_bi().await.map_err(|error| error.to_string())?;
-        let (frame, _) = framing::read(&mut receive, &self.organisation).await.map_err(|error| self.unread(&error))?;
-        let Frame::Redeem(redeem) = frame else {
-            self.shell.signals.malformed.fetch_add(1, Ordering::Relaxed);
-            return Err("the device sent something else".to_owned());
-        };
-        let (answers, result) = match self.shell.redeem(device, exporter, redeem).await {
-            Ok(Reply::Welcome(mut welcome)) => {
-                // The whole roster may be longer than a frame.
-                let rest = welcome.entries.split_off(1);
-                (std::iter::once(Frame::Welcome(welcome)).chain(roster_frames(rest)).collect(), Ok(()))
-            }
-            Ok(_) => (vec![Frame::Refuse("the hub is confused".to_owned())], Err("another reply".to_owned())),
-            Err(refusal) => (vec![Frame::Refuse(refusal.to_string())], Err(refusal.to_string())),
-        };
-        for answer in answers {
-            framing::write(&mut send, &answer).await.map_err(|error| error.to_string())?;
-        }
-        let _ = send.finish();
-        // The device closes when it has read the answer.
-        let _ = timeout(HANDSHAKE, connection.closed()).await;
-        result
-    }
-
     /// Carries frames both ways until the connection ends or the core is done with it, and tells why. `number` becomes the
     /// session's number.
     pub(crate) async fn session(
@@ -319,7 +215,7 @@ impl Links {
                 Ok((frame, refused)) => {
                     let refused = refused.iter().map(ToString::to_string).collect();
                     self.shell.received(session, frame, refused).await;
-                    self.seen(peer, connection);
+                    contacts::note(&self.contacts, peer, connection);
                 }
                 Err(FramingError::Ended) => return "the peer ended the session".to_owned(),
                 Err(error) => {
@@ -340,7 +236,7 @@ impl Links {
     }
 
     /// Why nothing more is read from a peer; what is not a frame is counted, as everything refused is.
-    fn unread(&self, error: &FramingError) -> String {
+    pub(super) fn unread(&self, error: &FramingError) -> String {
         if matches!(error, FramingError::Frame(_)) {
             self.shell.signals.malformed.fetch_add(1, Ordering::Relaxed);
         }
@@ -372,25 +268,10 @@ impl Links {
             let now = connection.stats().udp_rx.datagrams;
             if now != heard {
                 heard = now;
-                self.seen(peer, connection);
+                contacts::note(&self.contacts, peer, connection);
             }
             tokio::time::sleep(KEEP_ALIVE / 4).await;
         }
-    }
-
-    fn seen(&self, peer: DeviceKey, connection: &Connection) {
-        let contact = Contact {
-            address: connection.remote_address().to_string(),
-            last_seen: crate::store_thread::now().0,
-            heard: Instant::now(),
-        };
-        let mut contacts = self.contacts.lock().unwrap_or_else(PoisonError::into_inner);
-        if contacts.len() >= CONTACTS_MAX && !contacts.contains_key(&peer) {
-            // Strangers knock too: whoever was not heard for longest is forgotten.
-            let oldest = contacts.iter().min_by_key(|(_, contact)| contact.heard).map(|(key, _)| *key);
-            oldest.map(|oldest| contacts.remove(&oldest));
-        }
-        contacts.insert(peer, contact);
     }
 }
 
@@ -450,80 +331,9 @@ async fn released(held_by: &mut Option<watch::Receiver<usize>>) {
     }
 }
 
-/// Ends when a peer has answered nothing for a while though it was sent several datagrams: it may have been switched off, and QUIC
-/// alone would wait for all of [`IDLE`].
-async fn falls_silent(connection: &Connection) {
-    let mut silence = Silence::new(Instant::now());
-    loop {
-        let stats = connection.stats();
-        // Frames, not datagrams: anybody may send those, and a peer that was started anew answers with resets that prove nothing.
-        let heard = stats.frame_rx.acks + stats.frame_rx.stream + stats.frame_rx.ping;
-        let silent = silence.look(Instant::now(), heard, stats.udp_tx.datagrams);
-        if silent > SILENT + 2 * connection.rtt() {
-            return;
-        }
-        tokio::time::sleep(SILENT / 6).await;
-    }
-}
-
-/// For how long a peer has left unanswered what is to be answered.
-#[derive(Debug)]
-struct Silence {
-    heard: u64,
-    /// What was sent when it was heard last.
-    sent: u64,
-    since: Instant,
-}
-
-impl Silence {
-    fn new(now: Instant) -> Self {
-        Self { heard: 0, sent: 0, since: now }
-    }
-
-    /// How long it lasts by now. A peer that has nothing to answer is not silent, however long ago it was heard: that begins when
-    /// so much was sent that it should answer.
-    fn look(&mut self, now: Instant, heard: u64, sent: u64) -> Duration {
-        if heard != self.heard {
-            (self.heard, self.sent) = (heard, sent);
-        }
-        if sent < self.sent + UNANSWERED {
-            self.since = now;
-        }
-        now.saturating_duration_since(self.since)
-    }
-}
-
-/// A connection to an address such as `hub.example:4910`.
-pub(crate) async fn connect(
-    endpoint: &Endpoint,
-    config: &quinn::ClientConfig,
-    address: &str,
-) -> Result<Connection, String> {
-    let found: Vec<SocketAddr> =
-        tokio::net::lookup_host(address).await.map_err(|error| format!("“{address}”: {error}"))?.collect();
-    let mut last = format!("“{address}” has no address");
-    for target in found {
-        let dialled = async {
-            let connecting =
-                endpoint.connect_with(config.clone(), target, "creel").map_err(|error| error.to_string())?;
-            connecting.await.map_err(|error| error.to_string())
-        };
-        match timeout(HANDSHAKE, dialled).await {
-            Ok(Ok(connection)) => return Ok(connection),
-            Ok(Err(why)) => last = why,
-            Err(_) => "no answer".clone_into(&mut last),
-        }
-    }
-    Err(last)
-}
-
 /// What a stranger is told.
 fn not_a_member(peer: &DeviceKey) -> String {
     format!("device {} is not a member of this organisation: ask its hub for an invite", peer.short())
-}
-
-pub(crate) fn truncated(why: &str) -> String {
-    why.chars().take(120).collect()
 }
 
 #[cfg(test)]
@@ -531,24 +341,6 @@ mod tests {
     use super::*;
     use creel_protocol::id::EntryId;
     use creel_protocol::sync::frame::{Hello, VERSION};
-
-    /// A peer that was heard long ago because there was nothing to say is not silent when several datagrams are sent at once, but when
-    /// they are left unanswered for a while.
-    #[test]
-    fn silence_begins_with_what_is_not_answered() {
-        let began = Instant::now();
-        let after = |ms: u64| began + Duration::from_millis(ms);
-        let mut silence = Silence::new(began);
-        assert_eq!(silence.look(after(0), 7, 10), Duration::ZERO);
-        // Nothing is said for 19 s, then a burst just before it is looked.
-        assert_eq!(silence.look(after(18_500), 7, 10), Duration::ZERO);
-        assert_eq!(silence.look(after(19_000), 7, 10 + UNANSWERED), Duration::from_millis(500));
-        assert_eq!(silence.look(after(22_000), 7, 12 + UNANSWERED), Duration::from_millis(3_500));
-        // It answers after all.
-        assert_eq!(silence.look(after(22_500), 8, 14 + UNANSWERED), Duration::ZERO);
-        // A few datagrams may be acknowledgements only.
-        assert_eq!(silence.look(after(40_000), 8, 13 + 2 * UNANSWERED), Duration::ZERO);
-    }
 
     /// Whoever comes is let in at once while there is much room, has to show its address when there is less, and is turned away
     /// in the end.

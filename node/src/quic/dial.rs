@@ -6,9 +6,10 @@
 //! would wait for a probe timer that doubles. And new connections are tried, in case the hub has forgotten the old one. The
 //! first that answers wins.
 
-use crate::quic::backoff::Pause;
-use crate::quic::connection::{CLOSE_DONE, CLOSE_REFUSED, HANDSHAKE, Links, Side, peer_key, truncated};
-use crate::quic::tickets::Tickets;
+use super::backoff::Pause;
+use super::connection::{Links, Side};
+use super::tickets::Tickets;
+use super::transport::{CLOSE_DONE, CLOSE_REFUSED, HANDSHAKE, peer_key, truncated};
 use crate::store_thread::Shell;
 use creel_protocol::id::DeviceKey;
 use futures_util::StreamExt;

@@ -4,10 +4,12 @@
 //! that is a hint and no more: a key that is no member's by the roster held here is passed by, who answers must show that key in
 //! the handshake, and the core looks it up in the roster. Of two devices that find each other the one with the lower key dials.
 
-use crate::quic::backoff::Pause;
-use crate::quic::connection::{self, Links, transport};
-use crate::quic::raw_keys;
-use crate::quic::tickets::Tickets;
+use super::backoff::Pause;
+use super::connection::Links;
+use super::contacts::Contact;
+use super::raw_keys;
+use super::tickets::Tickets;
+use super::transport::{connect, transport};
 use creel_protocol::id::{DeviceKey, OrganisationId};
 use ed25519_dalek::SigningKey;
 use futures_util::FutureExt;
@@ -151,7 +153,7 @@ impl Lan {
     fn dial(&self, key: DeviceKey, found: &mut Found) {
         let near = {
             let contacts = self.links.contacts.lock().unwrap_or_else(PoisonError::into_inner);
-            contacts.get(&key).is_some_and(connection::Contact::is_near)
+            contacts.get(&key).is_some_and(Contact::is_near)
         };
         if let Some(stood) = found.dialling.take_if(|task| task.is_finished()) {
             let stood = stood.now_or_never().and_then(Result::ok).unwrap_or_default();
@@ -165,7 +167,7 @@ impl Lan {
         let (config, addresses) = (found.config.clone(), found.addresses.clone());
         found.dialling = Some(tokio::spawn(async move {
             for address in addresses {
-                match connection::connect(&endpoint, &config, &address.to_string()).await {
+                match connect(&endpoint, &config, &address.to_string()).await {
                     Ok(connection) => {
                         let began = Instant::now();
                         links.meet(&connection, key).await;

@@ -1,35 +1,26 @@
-//! Making an organisation, and joining one.
+//! How a device becomes a member: it proves an invite to the hub, and the hub answers with the roster.
 
+use super::connection::Links;
+use super::framing::{self, FramingError};
+use super::raw_keys;
+use super::transport::{HANDSHAKE, connect, exporter, peer_key, transport};
 use crate::error::NodeError;
-use crate::folder::{Folder, Settings, new_key};
-use crate::quic::connection::{connect, exporter, peer_key, transport};
-use crate::quic::framing::{self, FramingError};
-use crate::quic::raw_keys;
-use creel_protocol::core::{self, OpenCoreError};
+use crate::folder::{Folder, Settings};
+use crate::init::{refuse_known, refuse_members};
+use creel_protocol::core;
+use creel_protocol::core::io::Reply;
 use creel_protocol::id::{Digest, OrganisationId};
 use creel_protocol::roster::Roster;
 use creel_protocol::roster::invite::{self, Invite};
-use creel_protocol::sync::Frame;
 use creel_protocol::sync::frame::{Redeem, Welcome};
-use creel_protocol::workflow::Workflow;
-use creel_storage::{Engine, SledEngine};
-use quinn::Endpoint;
+use creel_protocol::sync::{Frame, roster_frames};
+use creel_storage::Engine;
+use quinn::{Connection, Endpoint};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-
-/// A new organisation.
-#[derive(Debug, Clone)]
-pub struct Initialised {
-    /// Its name.
-    pub organisation: String,
-    /// Its id.
-    pub organisation_id: String,
-    /// BLAKE3 of the root's public key.
-    pub root_fingerprint: String,
-    /// Where the root's key lies until somebody takes it away.
-    pub recovery: PathBuf,
-}
+use std::sync::atomic::Ordering;
+use tokio::time::timeout;
 
 /// Roster entries of a welcome.
 const ENTRIES_MAX: usize = 1 << 20;
@@ -47,54 +38,6 @@ pub struct Joined {
     pub party: Option<String>,
     /// Where the hub was reached.
     pub hub: String,
-}
-
-/// Makes a new organisation whose hub is this device. `workflow` is the TOML text of the workflow to publish.
-pub fn init(data: &Path, organisation: &str, workflow: &str) -> Result<Initialised, NodeError> {
-    Workflow::parse(workflow)?;
-    let folder = Folder::open(data)?;
-    refuse_known(&folder)?;
-    let mut engine = folder.open_store(None, true)?.engine;
-    let mut identity = folder.identity_or_new()?;
-    refuse_members(&folder, &engine, &identity)?;
-    let (root, issuer) = (new_key()?, new_key()?);
-    identity.issuer = Some(issuer.clone());
-    let (roster, batch) =
-        core::found(organisation, &root, &identity, workflow.to_owned(), crate::store_thread::now().0)?;
-    // The keys are durable before the organisation is: an organisation without its keys would be of no use.
-    folder.write_issuer(&issuer)?;
-    let recovery = folder.write_recovery(organisation, &root)?;
-    engine.apply(&batch)?;
-    engine.sync()?;
-    folder.write_roster(&roster)?;
-    Ok(Initialised {
-        organisation: organisation.to_owned(),
-        organisation_id: roster.organisation().to_string(),
-        root_fingerprint: blake3::hash(&roster.genesis().root.0).to_string(),
-        recovery,
-    })
-}
-
-/// The roster's copy outlives the store: whoever has one belongs to an organisation, and its keys are not to be replaced.
-fn refuse_known(folder: &Folder) -> Result<(), NodeError> {
-    match folder.roster()? {
-        Some(roster) => Err(NodeError::HasOrganisation {
-            folder: folder.path().to_owned(),
-            organisation: roster.genesis().organisation.clone(),
-        }),
-        None => Ok(()),
-    }
-}
-
-fn refuse_members(folder: &Folder, engine: &SledEngine, identity: &core::Identity) -> Result<(), NodeError> {
-    match core::Core::open(engine, identity.clone()) {
-        Ok((core, _)) => Err(NodeError::HasOrganisation {
-            folder: folder.path().to_owned(),
-            organisation: core.roster().genesis().organisation.clone(),
-        }),
-        Err(OpenCoreError::Empty) => Ok(()),
-        Err(error) => Err(NodeError::core(folder.path())(error)),
-    }
 }
 
 /// Joins an organisation by an invite. `hub` is dialled instead of the addresses in the invite. The same device may
@@ -212,4 +155,34 @@ fn check(
         roster.append(&entry.0)?;
     }
     Ok(roster)
+}
+
+impl Links {
+    /// The hub's side of an enrolment: one request, one answer.
+    pub(super) async fn enrol(&self, connection: &Connection) -> Result<(), String> {
+        let device = peer_key(connection).ok_or("the device showed no key")?;
+        let exporter = exporter(connection).ok_or("the connection has no exporter")?;
+        let (mut send, mut receive) = connection.accept_bi().await.map_err(|error| error.to_string())?;
+        let (frame, _) = framing::read(&mut receive, &self.organisation).await.map_err(|error| self.unread(&error))?;
+        let Frame::Redeem(redeem) = frame else {
+            self.shell.signals.malformed.fetch_add(1, Ordering::Relaxed);
+            return Err("the device sent something else".to_owned());
+        };
+        let (answers, result) = match self.shell.redeem(device, exporter, redeem).await {
+            Ok(Reply::Welcome(mut welcome)) => {
+                // The whole roster may be longer than a frame.
+                let rest = welcome.entries.split_off(1);
+                (std::iter::once(Frame::Welcome(welcome)).chain(roster_frames(rest)).collect(), Ok(()))
+            }
+            Ok(_) => (vec![Frame::Refuse("the hub is confused".to_owned())], Err("another reply".to_owned())),
+            Err(refusal) => (vec![Frame::Refuse(refusal.to_string())], Err(refusal.to_string())),
+        };
+        for answer in answers {
+            framing::write(&mut send, &answer).await.map_err(|error| error.to_string())?;
+        }
+        let _ = send.finish();
+        // The device closes when it has read the answer.
+        let _ = timeout(HANDSHAKE, connection.closed()).await;
+        result
+    }
 }

@@ -7,11 +7,14 @@
 
 pub(crate) mod backoff;
 pub(crate) mod connection;
+pub(crate) mod contacts;
 pub(crate) mod dial;
 pub(crate) mod discovery;
 pub(crate) mod enrol;
 pub(crate) mod framing;
+pub(crate) mod liveness;
 pub(crate) mod raw_keys;
 pub(crate) mod replaced;
 pub(crate) mod static_peers;
 pub(crate) mod tickets;
+pub(crate) mod transport;

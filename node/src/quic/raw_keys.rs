@@ -4,8 +4,8 @@
 //! knows whom it dials and takes nobody else, and the core checks the roster on every connection of either side, resumed ones
 //! too, because TLS does not ask the verifier again when it resumes.
 
+use super::tickets::{Sessions, TICKETS_GIVEN, Tickets};
 use crate::error::NodeError;
-use crate::quic::tickets::{Sessions, TICKETS_GIVEN, Tickets};
 use creel_protocol::id::DeviceKey;
 use ed25519_dalek::SigningKey;
 use rustls::client::Resumption;
@@ -224,7 +224,7 @@ pub(crate) fn client(key: &SigningKey, whom: Whom) -> Result<quinn::crypto::rust
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quic::connection::{peer_key, transport};
+    use crate::quic::transport::{peer_key, transport};
     use quinn::{ClientConfig, Endpoint, ServerConfig};
     use std::net::{Ipv4Addr, SocketAddr};
     use std::path::Path;

@@ -5,7 +5,7 @@
 //! new one has ended the device has chosen it, and the old one is closed. Both come from one address, the socket of one
 //! process: a clone of the device, at another address, is another peer and keeps its own connection.
 
-use crate::quic::connection::CLOSE_DONE;
+use super::transport::CLOSE_DONE;
 use creel_protocol::id::DeviceKey;
 use quinn::Connection;
 use std::collections::HashMap;

@@ -6,9 +6,10 @@
 //! What is left out, on purpose: tickets (which device answers is known only after the handshake), and the repetition of what
 //! waits, which is for the hub's road.
 
-use crate::quic::backoff::Pause;
-use crate::quic::connection::{self, CLOSE_DONE, Links, peer_key, transport};
-use crate::quic::raw_keys::{self, Whom};
+use super::backoff::Pause;
+use super::connection::Links;
+use super::raw_keys::{self, Whom};
+use super::transport::{CLOSE_DONE, connect, peer_key, transport};
 use creel_protocol::id::DeviceKey;
 use ed25519_dalek::SigningKey;
 use quinn::{Connection, Endpoint};
@@ -43,7 +44,7 @@ impl Fixed {
         let mut pause = Pause::new(PAUSE_MIN, PAUSE_MAX.1);
         let mut told = String::new();
         loop {
-            let (why, stood) = match connection::connect(&self.endpoint, &config, &self.address).await {
+            let (why, stood) = match connect(&self.endpoint, &config, &self.address).await {
                 Ok(connection) => {
                     let began = Instant::now();
                     (self.meet(&connection).await, began.elapsed())
