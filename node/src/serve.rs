@@ -4,16 +4,16 @@ use crate::error::NodeError;
 use crate::folder::Folder;
 use crate::http;
 use crate::photos::wanted::{PhotoPolicy, Wanted};
-use crate::quic::connection::Links;
+use crate::quic::connection::Connections;
 use crate::quic::contacts::Contacts;
-use crate::quic::dial::{self, Road};
-use crate::quic::discovery::Lan;
+use crate::quic::dial::{self, Dialler};
+use crate::quic::discovery::Discovery;
 use crate::quic::raw_keys;
-use crate::quic::replaced::Abreast;
-use crate::quic::static_peers::Fixed;
-use crate::quic::tickets::{Sessions, Tickets};
-use crate::quic::transport::transport;
-use crate::store_thread::Shell;
+use crate::quic::replaced::ConnectionsByDevice;
+use crate::quic::static_peers::StaticPeer;
+use crate::quic::tickets::{Tickets, TlsSessions};
+use crate::quic::transport::transport_config;
+use crate::store_thread::StoreHandle;
 use creel_protocol::core::io::{Keep, Reply};
 use creel_protocol::core::{self, Core, Identity, keys};
 use creel_protocol::edit::Edit;
@@ -38,7 +38,7 @@ const PHOTO_QUOTA: u64 = 2_000_000_000;
 const KEEP_CLOSED: Duration = Duration::from_secs(30 * 86_400);
 const KEEP_LEFT_MAX: Duration = Duration::from_secs(2 * 86_400);
 /// How long a clean end may take before it is cut short.
-const GOODBYE: Duration = Duration::from_secs(2);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How to serve.
 #[derive(Debug, Clone)]
@@ -132,7 +132,7 @@ pub async fn serve(
     }
     let core = open_core(&folder, &mut engine, &identity)?;
     let known = Known::of(&core);
-    let (shell, mut ended) = Shell::start(folder.clone(), core, engine)?;
+    let (store, mut ended) = StoreHandle::start(folder.clone(), core, engine)?;
     let quic = options
         .quic
         .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, if known.is_hub { HUB_PORT } else { 0 })));
@@ -144,11 +144,11 @@ pub async fn serve(
     let wanted = Wanted::new(options.photos.unwrap_or(policy), options.photo_quota.unwrap_or(quota));
     let wanted = Arc::new(wanted);
     let settings = folder.settings()?;
-    let links = Links {
-        shell: shell.clone(),
+    let connections = Connections {
+        store: store.clone(),
         organisation: known.organisation,
         contacts: Arc::clone(&contacts),
-        abreast: Abreast::default(),
+        by_device: ConnectionsByDevice::default(),
         folder: folder.clone(),
         own: known.own,
         hub: known.hub,
@@ -156,10 +156,10 @@ pub async fn serve(
         wanted: Arc::clone(&wanted),
     };
 
-    tokio::spawn(salvage(shell.clone(), folder.clone(), known.organisation));
+    tokio::spawn(salvage(store.clone(), folder.clone(), known.organisation));
 
     let parts = |http, https| http::Parts {
-        shell: shell.clone(),
+        store: store.clone(),
         folder: folder.clone(),
         contacts,
         wanted,
@@ -173,14 +173,17 @@ pub async fn serve(
     let (http, https, nobody) = (screens.api.http, screens.api.https.clone(), screens.api.people.names().is_empty());
     folder.write_addresses(&http.to_string(), &quic.to_string())?;
 
-    tokio::spawn(links.clone().accept(endpoint.clone()));
-    if links.dials_hub {
-        dial_hub(&links, &endpoint, &identity, known.hub, settings.hub)?;
+    tokio::spawn(connections.clone().accept(endpoint.clone()));
+    if connections.dials_hub {
+        dial_hub(&connections, &endpoint, &identity, known.hub, settings.hub)?;
     }
-    keep_tidy(&shell, &known, options.keep_closed);
-    dial_peers(&links, &endpoint, &identity, [settings.peers, options.peers].concat());
+    release_regularly(&store, &known, options.keep_closed);
+    dial_peers(&connections, &endpoint, &identity, [settings.peers, options.peers].concat());
     if options.lan {
-        tokio::spawn(Lan { links: links.clone(), endpoint: endpoint.clone(), device: identity.device.clone() }.keep());
+        tokio::spawn(
+            Discovery { connections: connections.clone(), endpoint: endpoint.clone(), device: identity.device.clone() }
+                .run(),
+        );
     }
     let web = screens.serve();
     started(&Running {
@@ -205,11 +208,11 @@ pub async fn serve(
     let result = if let Some(result) = result {
         result
     } else {
-        shell.stop().await;
+        store.stop().await;
         ended.await
     };
-    // Peers are told that we go; if they can't be, they notice.
-    let _ = tokio::time::timeout(GOODBYE, endpoint.wait_idle()).await;
+    // Peers are told that this node stops; an unreachable peer notices by itself.
+    let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, endpoint.wait_idle()).await;
     match result {
         Ok(result) => Ok(result?),
         Err(_) => Err(NodeError::System("the store's thread broke off; please report this".to_owned())),
@@ -252,48 +255,48 @@ impl Screens {
     }
 }
 
-/// Lets a driver's or a shop's device go of what has ended or left it; the hub holds them to that time by its own clock.
-fn keep_tidy(shell: &Shell, known: &Known, keep_closed: Duration) {
+/// Releases a driver's or a shop's shipments that have ended or left its scope; the hub holds devices to that time by its own clock.
+fn release_regularly(store: &StoreHandle, known: &Known, keep_closed: Duration) {
     if known.is_party || known.is_hub {
         let ms = |keep: Duration| u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
         let keep = Keep { closed_ms: ms(keep_closed), left_ms: ms(keep_closed.min(KEEP_LEFT_MAX)) };
-        tokio::spawn(shell.clone().keep_tidy(keep, known.is_hub));
+        tokio::spawn(store.clone().release_regularly(keep, known.is_hub));
     }
 }
 
-/// Dials the hub and keeps the road to it.
+/// Dials the hub and keeps a connection to it.
 fn dial_hub(
-    links: &Links,
+    connections: &Connections,
     endpoint: &Endpoint,
     identity: &Identity,
     hub: DeviceKey,
     addresses: Vec<String>,
 ) -> Result<(), NodeError> {
     let tickets = Arc::new(Tickets::default());
-    let whom = raw_keys::Whom::Member(hub, Arc::clone(&tickets));
-    let mut config = quinn::ClientConfig::new(Arc::new(raw_keys::client(&identity.device, whom)?));
-    config.transport_config(transport());
-    let (links, endpoint) = (links.clone(), endpoint.clone());
-    tokio::spawn(Road { links, endpoint, config, tickets, hub, addresses }.keep());
+    let expected_peer = raw_keys::ExpectedPeer::Member(hub, Arc::clone(&tickets));
+    let mut config = quinn::ClientConfig::new(Arc::new(raw_keys::client_config(&identity.device, expected_peer)?));
+    config.transport_config(transport_config());
+    let (connections, endpoint) = (connections.clone(), endpoint.clone());
+    tokio::spawn(Dialler { connections, endpoint, config, tickets, hub, addresses }.run());
     Ok(())
 }
 
 /// Dials devices whose address somebody wrote down, and notices when the network changes.
-fn dial_peers(links: &Links, endpoint: &Endpoint, identity: &Identity, mut peers: Vec<String>) {
+fn dial_peers(connections: &Connections, endpoint: &Endpoint, identity: &Identity, mut peers: Vec<String>) {
     peers.sort_unstable();
     peers.dedup();
-    if links.dials_hub || !peers.is_empty() {
-        tokio::spawn(dial::watch_network(links.shell.clone()));
+    if connections.dials_hub || !peers.is_empty() {
+        tokio::spawn(dial::watch_network(connections.store.clone()));
     }
     for address in peers {
-        let (links, endpoint, device) = (links.clone(), endpoint.clone(), identity.device.clone());
-        tokio::spawn(Fixed { links, endpoint, device, address }.keep());
+        let (connections, endpoint, device) = (connections.clone(), endpoint.clone(), identity.device.clone());
+        tokio::spawn(StaticPeer { connections, endpoint, device, address }.run());
     }
 }
 
 /// Puts what was saved from a damaged store into the store that took its place. What stands on edits that only peers have
 /// is tried again at the next start, should it not have come until then.
-async fn salvage(shell: Shell, folder: Folder, organisation: OrganisationId) {
+async fn salvage(store: StoreHandle, folder: Folder, organisation: OrganisationId) {
     let saved = match folder.salvage() {
         Ok(saved) if saved.is_empty() => return,
         Ok(saved) => saved,
@@ -301,7 +304,7 @@ async fn salvage(shell: Shell, folder: Folder, organisation: OrganisationId) {
     };
     let edits: Vec<_> = saved.iter().filter_map(|bytes| Edit::verify(&organisation, &bytes.0).ok()).collect();
     let count = edits.len();
-    match shell.unpack(Vec::new(), edits).await {
+    match store.unpack(Vec::new(), edits).await {
         Ok(Reply::Unpacked(report)) if report.waiting == 0 => {
             tracing::info!("{count} edits that were saved from the damaged store are in the store again");
             if let Err(error) = folder.remove_salvage() {
@@ -362,10 +365,10 @@ fn open_core(folder: &Folder, engine: &mut SledEngine, identity: &Identity) -> R
 fn endpoint(address: SocketAddr, folder: &Folder, identity: &Identity) -> Result<Endpoint, NodeError> {
     let listen = |source| NodeError::Listen { address, flag: "--quic", source };
     let socket = UdpSocket::bind(address).map_err(listen)?;
-    let mut config = quinn::ServerConfig::with_crypto(Arc::new(raw_keys::server(
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(raw_keys::server_config(
         &identity.device,
-        Arc::new(Sessions::open(&folder.tickets())?),
+        Arc::new(TlsSessions::open(&folder.tickets())?),
     )?));
-    config.transport_config(transport());
+    config.transport_config(transport_config());
     Endpoint::new(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime)).map_err(listen)
 }

@@ -26,22 +26,22 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 const GROUP_MAX: usize = 256;
 /// Portions of background work made durable at once; what is not durable yet is kept in memory.
 const PORTIONS_MAX: usize = 16;
-/// Inputs that may queue up; a link that has more waits, which slows its peer down.
-const INBOX: usize = 512;
+/// Inputs that may queue up; a connection with more waits, which slows its peer down.
+const INBOX_MAX: usize = 512;
 /// Changes that a slow live screen may fall behind by before it must reload.
-const CHANGES: usize = 4_096;
+const CHANGES_MAX: usize = 4_096;
 /// Frames that may wait for a connection: more than the answer to any honest peer, and less than fills the memory.
-const LINK_FRAMES_MAX: usize = 131_072;
+const QUEUED_FRAMES_MAX: usize = 131_072;
 
-/// When a device first looks for what it may let go of, and how often after that.
-const TIDY_FIRST: Duration = Duration::from_secs(5);
-const TIDY_EACH: Duration = Duration::from_secs(60);
+/// How long after its start a device first releases shipments that it need not keep, and how often after that.
+const RELEASE_DELAY: Duration = Duration::from_secs(5);
+const RELEASE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What goes to a connection.
 #[derive(Debug)]
-pub(crate) enum LinkOut {
+pub(crate) enum ConnectionOutput {
     Send(Frame),
-    /// Once more, in a datagram: the stream may be waiting for a road that is there again.
+    /// Sends a frame again in a datagram: after an interruption the stream may still wait for its probe timer.
     Repeat(Frame),
     Close(String),
 }
@@ -50,16 +50,16 @@ pub(crate) enum LinkOut {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a message is made once, taken apart at once and never kept")]
 enum Message {
-    Act { tap: Tap, by: Option<String>, act: Act, reply: Answer },
-    Ask { query: Query, reply: Answer },
+    Command { tap: Tap, by: Option<String>, act: Act, reply: Answer },
+    Query { query: Query, reply: Answer },
     Redeem { device: DeviceKey, exporter: [u8; 32], redeem: Redeem, reply: Answer },
     Unpack { entries: Vec<Bytes>, edits: Vec<Edit>, reply: Answer },
-    Connected { session: SessionId, peer: DeviceKey, dialled: bool, out: mpsc::Sender<LinkOut> },
+    Connected { session: SessionId, peer: DeviceKey, dialled: bool, out: mpsc::Sender<ConnectionOutput> },
     Received { session: SessionId, frame: Frame, refused: Vec<String> },
     Repeat { session: SessionId },
     Disconnected { session: SessionId },
     Photo { photo: FileHash, news: PhotoNews },
-    Tidy { keep: Keep },
+    Release { keep: Keep },
     Stop,
 }
 
@@ -72,25 +72,25 @@ pub(crate) struct Signals {
     pub(crate) waiting: AtomicU64,
     /// What was refused before the core saw it: what is not even a frame, and strangers.
     pub(crate) malformed: AtomicU64,
-    /// While one waits: the hub is not heard any more on the connection that stands.
-    pub(crate) unheard: AtomicBool,
-    /// Rung when an edit begins to wait.
-    pub(crate) waits: Notify,
+    /// While an edit waits: the hub does not answer on the live connection.
+    pub(crate) hub_is_silent: AtomicBool,
+    /// Notified when an edit begins to wait.
+    pub(crate) waiting_began: Notify,
     /// Documents that changed.
     pub(crate) changes: broadcast::Sender<DocumentId>,
-    /// Rung when the network changed, or somebody says that there is a road.
-    pub(crate) nudge: Notify,
-    /// Rung with it, for whoever dials others than the hub.
-    pub(crate) road: Notify,
+    /// Notified when the network has changed or somebody nudges: the hub is dialled at once.
+    pub(crate) redial_hub: Notify,
+    /// Notified with it: other devices are dialled at once.
+    pub(crate) redial_peers: Notify,
     /// Who belongs by the roster held here: who is to be dialled at all. The core has the last word on every connection.
     pub(crate) members: watch::Sender<HashSet<DeviceKey>>,
 }
 
 impl Signals {
-    /// There may be a road again: who keeps connections tries at once.
-    pub(crate) fn road_is_there(&self) {
-        self.nudge.notify_one();
-        self.road.notify_waiters();
+    /// Has the hub and all other peers dialled at once: the network may be back.
+    pub(crate) fn redial_now(&self) {
+        self.redial_hub.notify_one();
+        self.redial_peers.notify_waiters();
     }
 
     /// Whether a device is a member by the roster held here.
@@ -101,38 +101,38 @@ impl Signals {
 
 /// A handle to the store's thread.
 #[derive(Debug, Clone)]
-pub(crate) struct Shell {
+pub(crate) struct StoreHandle {
     inbox: mpsc::Sender<Message>,
     sessions: Arc<AtomicU64>,
     pub(crate) signals: Arc<Signals>,
 }
 
-impl Shell {
+impl StoreHandle {
     /// Starts the thread. The receiver yields how it ended.
     pub(crate) fn start(
         folder: Folder,
         core: Core,
         engine: SledEngine,
     ) -> Result<(Self, oneshot::Receiver<Result<(), StoreError>>), NodeError> {
-        let (inbox, messages) = mpsc::channel(INBOX);
+        let (inbox, messages) = mpsc::channel(INBOX_MAX);
         let (ended, end) = oneshot::channel();
         let signals = Arc::new(Signals {
             waiting: AtomicU64::new(core.waiting()),
             malformed: AtomicU64::new(0),
-            unheard: AtomicBool::new(false),
-            waits: Notify::new(),
-            changes: broadcast::channel(CHANGES).0,
-            nudge: Notify::new(),
-            road: Notify::new(),
+            hub_is_silent: AtomicBool::new(false),
+            waiting_began: Notify::new(),
+            changes: broadcast::channel(CHANGES_MAX).0,
+            redial_hub: Notify::new(),
+            redial_peers: Notify::new(),
             members: watch::Sender::default(),
         });
-        let mut thread = Thread {
+        let mut thread = StoreThread {
             core,
             engine,
             folder,
             signals: Arc::clone(&signals),
             replies: HashMap::new(),
-            links: HashMap::new(),
+            connections: HashMap::new(),
             next_request: 0,
             commits: Vec::new(),
             must_sync: false,
@@ -161,14 +161,14 @@ impl Shell {
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 
-    /// Acts; answered when it is durable.
-    pub(crate) async fn act(&self, tap: Tap, by: Option<String>, act: Act) -> Result<Reply, Refusal> {
-        self.request(|reply| Message::Act { tap, by, act, reply }).await
+    /// Carries out a command; answered when its edits are durable.
+    pub(crate) async fn command(&self, tap: Tap, by: Option<String>, act: Act) -> Result<Reply, Refusal> {
+        self.request(|reply| Message::Command { tap, by, act, reply }).await
     }
 
-    /// Asks.
-    pub(crate) async fn ask(&self, query: Query) -> Result<Reply, Refusal> {
-        self.request(|reply| Message::Ask { query, reply }).await
+    /// Answers a query.
+    pub(crate) async fn query(&self, query: Query) -> Result<Reply, Refusal> {
+        self.request(|reply| Message::Query { query, reply }).await
     }
 
     /// Enrols a device that proves an invite.
@@ -176,14 +176,18 @@ impl Shell {
         self.request(|reply| Message::Redeem { device, exporter, redeem, reply }).await
     }
 
-    /// Takes what came by hand, or was saved from a damaged store; answered when what can be taken is durable.
+    /// Admits edits of a pack or of a damaged store's salvage; answered when the admitted edits are durable.
     pub(crate) async fn unpack(&self, entries: Vec<Bytes>, edits: Vec<Edit>) -> Result<Reply, Refusal> {
         self.request(|reply| Message::Unpack { entries, edits, reply }).await
     }
 
-    /// Tells of a connection; what is to be sent on it comes out of the receiver.
-    pub(crate) async fn connected(&self, peer: DeviceKey, dialled: bool) -> (SessionId, mpsc::Receiver<LinkOut>) {
-        let (out, frames) = mpsc::channel(LINK_FRAMES_MAX);
+    /// Begins a session on a connection. The receiver yields what to send on it.
+    pub(crate) async fn connected(
+        &self,
+        peer: DeviceKey,
+        dialled: bool,
+    ) -> (SessionId, mpsc::Receiver<ConnectionOutput>) {
+        let (out, frames) = mpsc::channel(QUEUED_FRAMES_MAX);
         let session = self.sessions.fetch_add(1, Ordering::Relaxed);
         self.send(Message::Connected { session, peer, dialled, out }).await;
         (session, frames)
@@ -198,26 +202,26 @@ impl Shell {
         self.send(Message::Repeat { session }).await;
     }
 
-    /// Takes note of how far a photo has come.
+    /// Notes a photo's progress.
     pub(crate) async fn photo(&self, photo: FileHash, news: PhotoNews) {
         self.send(Message::Photo { photo, news }).await;
     }
 
-    /// Lets go of what is not needed here any more, from time to time, for as long as the node runs.
-    pub(crate) async fn keep_tidy(self, keep: Keep, at_once: bool) {
+    /// Releases shipments that need not be kept here any more, at intervals, for as long as the node runs.
+    pub(crate) async fn release_regularly(self, keep: Keep, at_once: bool) {
         if !at_once {
-            tokio::time::sleep(TIDY_FIRST).await;
+            tokio::time::sleep(RELEASE_DELAY).await;
         }
-        let mut each = tokio::time::interval(TIDY_EACH);
+        let mut interval = tokio::time::interval(RELEASE_INTERVAL);
         loop {
-            each.tick().await;
-            self.send(Message::Tidy { keep }).await;
+            interval.tick().await;
+            self.send(Message::Release { keep }).await;
         }
     }
 
-    /// A page of the photos that are wanted. None at the list's end, and while the node stops.
+    /// A page of the photos that are wanted. Empty at the list's end, and while the node stops.
     pub(crate) async fn wanted_photos(&self, from: Option<DeviceKey>, after: Option<Named>) -> Vec<Named> {
-        match self.ask(Query::WantedPhotos { from, after }).await {
+        match self.query(Query::WantedPhotos { from, after }).await {
             Ok(Reply::Photos(photos)) => photos,
             _ => Vec::new(),
         }
@@ -225,12 +229,12 @@ impl Shell {
 
     /// Whether a peer may have a photo.
     pub(crate) async fn may_fetch(&self, peer: DeviceKey, photo: FileHash) -> bool {
-        matches!(self.ask(Query::MayFetch { peer, photo }).await, Ok(Reply::Is(true)))
+        matches!(self.query(Query::MayFetch { peer, photo }).await, Ok(Reply::Is(true)))
     }
 
     /// Whether the hub is known to have a photo.
     pub(crate) async fn photo_at_hub(&self, photo: FileHash) -> bool {
-        matches!(self.ask(Query::PhotoAtHub { photo }).await, Ok(Reply::Is(true)))
+        matches!(self.query(Query::PhotoAtHub { photo }).await, Ok(Reply::Is(true)))
     }
 
     pub(crate) async fn disconnected(&self, session: SessionId) {
@@ -248,13 +252,13 @@ impl Shell {
     }
 }
 
-struct Thread {
+struct StoreThread {
     core: Core,
     engine: SledEngine,
     folder: Folder,
     signals: Arc<Signals>,
     replies: HashMap<RequestId, Answer>,
-    links: HashMap<SessionId, mpsc::Sender<LinkOut>>,
+    connections: HashMap<SessionId, mpsc::Sender<ConnectionOutput>>,
     next_request: RequestId,
     /// Commits that are applied and not durable yet.
     commits: Vec<u64>,
@@ -264,7 +268,7 @@ struct Thread {
     roster_height: Option<u64>,
 }
 
-impl Thread {
+impl StoreThread {
     fn run(&mut self, mut messages: mpsc::Receiver<Message>) -> Result<(), StoreError> {
         // What an earlier run had not finished does not wait for somebody to come.
         self.work_in_background(&messages)?;
@@ -314,22 +318,22 @@ impl Thread {
 
     fn take(&mut self, message: Message) -> Result<(), StoreError> {
         let input = match message {
-            Message::Act { tap, by, act, reply } => Input::Act { request: self.expect(reply), tap, by, act },
-            Message::Ask { query, reply } => Input::Ask { request: self.expect(reply), query },
+            Message::Command { tap, by, act, reply } => Input::Act { request: self.expect(reply), tap, by, act },
+            Message::Query { query, reply } => Input::Ask { request: self.expect(reply), query },
             Message::Redeem { device, exporter, redeem, reply } => {
                 Input::Redeem { request: self.expect(reply), device, exporter, redeem }
             }
             Message::Unpack { entries, edits, reply } => Input::Unpack { request: self.expect(reply), entries, edits },
             Message::Connected { session, peer, dialled, out } => {
-                self.links.insert(session, out);
+                self.connections.insert(session, out);
                 Input::Connected { session, peer, dialled }
             }
             Message::Received { session, frame, refused } => Input::Received { session, frame, refused },
             Message::Photo { photo, news } => Input::Photo { photo, news },
-            Message::Tidy { keep } => Input::Tidy { keep },
+            Message::Release { keep } => Input::Tidy { keep },
             Message::Repeat { session } => Input::Repeat { session },
             Message::Disconnected { session } => {
-                self.links.remove(&session);
+                self.connections.remove(&session);
                 Input::Disconnected { session }
             }
             Message::Stop => return Ok(()),
@@ -386,28 +390,28 @@ impl Thread {
                         let _ = answer.send(reply);
                     }
                 }
-                Output::Send { session, frame } => self.link(session, LinkOut::Send(frame)),
-                Output::Repeat { session, frame } => self.link(session, LinkOut::Repeat(frame)),
-                Output::Close { session, why } => self.link(session, LinkOut::Close(why)),
+                Output::Send { session, frame } => self.send_on(session, ConnectionOutput::Send(frame)),
+                Output::Repeat { session, frame } => self.send_on(session, ConnectionOutput::Repeat(frame)),
+                Output::Close { session, why } => self.send_on(session, ConnectionOutput::Close(why)),
                 Output::Changed(document) => {
                     // Nobody may be watching.
                     let _ = self.signals.changes.send(document);
                 }
                 Output::Refused { peer, why } => tracing::warn!(peer = %peer.short(), "refused: {why}"),
-                Output::Waiting => self.signals.waits.notify_one(),
+                Output::Waiting => self.signals.waiting_began.notify_one(),
                 // Taken in `step`.
                 Output::Commit { .. } | Output::Failed(_) => {}
             }
         }
     }
 
-    fn link(&mut self, session: SessionId, out: LinkOut) {
-        let Some(link) = self.links.get(&session) else { return };
-        // A link that has ended says so by itself.
-        if let Err(mpsc::error::TrySendError::Full(_)) = link.try_send(out) {
+    fn send_on(&mut self, session: SessionId, out: ConnectionOutput) {
+        let Some(connection) = self.connections.get(&session) else { return };
+        // A connection that has ended reports that by itself.
+        if let Err(mpsc::error::TrySendError::Full(_)) = connection.try_send(out) {
             tracing::warn!("a peer does not take what it asks for: its connection is closed");
             // Without its end of the channel the writer stops, and with it the session.
-            self.links.remove(&session);
+            self.connections.remove(&session);
         }
     }
 

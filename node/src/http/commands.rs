@@ -49,7 +49,7 @@ pub(super) fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, ApiError> {
 }
 
 async fn make(api: &Api, headers: &HeaderMap, by: Option<String>, act: Act) -> Result<Vec<Made>, ApiError> {
-    match api.shell.act(tap(headers)?, by, act).await? {
+    match api.store.command(tap(headers)?, by, act).await? {
         Reply::Made(made) => Ok(made),
         _ => Err(confused()),
     }
@@ -199,7 +199,7 @@ pub(super) async fn import(
     if orders.len() > ORDERS_MAX {
         return Err(error(StatusCode::PAYLOAD_TOO_LARGE, "send at most 1,000 orders in one call"));
     }
-    match api.shell.act(tap(&headers)?, who.by(None), Act::Import { orders, dry_run }).await? {
+    match api.store.command(tap(&headers)?, who.by(None), Act::Import { orders, dry_run }).await? {
         Reply::Imported(report) => Ok(Json(json!(report))),
         _ => Err(confused()),
     }
@@ -209,7 +209,7 @@ pub(super) async fn invite(State(api): State<Api>, headers: HeaderMap, bytes: By
     let request: InviteRequest = body(&bytes)?;
     let expires = crate::store_thread::now().0 + INVITE_MS;
     let act = Act::Invite { request, expires, addresses: addresses(api.quic) };
-    match api.shell.act(tap(&headers)?, None, act).await? {
+    match api.store.command(tap(&headers)?, None, act).await? {
         Reply::Invited(invite) => Ok(Json(json!({ "invite": invite, "expires": time::rfc3339_at(expires) }))),
         _ => Err(confused()),
     }
@@ -260,7 +260,7 @@ pub(super) async fn unpack(State(api): State<Api>, headers: HeaderMap, bytes: By
             Err(why) => return Err(error(StatusCode::BAD_REQUEST, &format!("this is no part of a pack: {why}"))),
         }
     }
-    let Reply::Unpacked(mut report) = api.shell.unpack(entries, edits).await? else { return Err(confused()) };
+    let Reply::Unpacked(mut report) = api.store.unpack(entries, edits).await? else { return Err(confused()) };
     report.refused += bad.len();
     report.why.extend(bad.into_iter().take(20));
     Ok(Json(json!(report)))
@@ -280,8 +280,8 @@ pub(super) async fn photo(State(api): State<Api>, headers: HeaderMap, bytes: Byt
 /// There may be a road again: whoever keeps connections tries at once, and may use what it has kept for that.
 pub(super) async fn nudge(State(api): State<Api>, headers: HeaderMap) -> Result<Json<Value>, ApiError> {
     tap(&headers)?;
-    api.shell.signals.road_is_there();
-    Ok(Json(json!({ "waiting": api.shell.signals.waiting.load(Ordering::Relaxed) })))
+    api.store.signals.redial_now();
+    Ok(Json(json!({ "waiting": api.store.signals.waiting.load(Ordering::Relaxed) })))
 }
 
 #[derive(Debug, Deserialize)]
@@ -313,7 +313,7 @@ pub(super) async fn publish(State(api): State<Api>, headers: HeaderMap, bytes: B
             json!({ "name": workflow.name, "label": workflow.label, "steps": workflow.steps, "toml": toml }),
         ));
     }
-    match api.shell.act(tap(&headers)?, None, Act::Publish { toml }).await? {
+    match api.store.command(tap(&headers)?, None, Act::Publish { toml }).await? {
         Reply::Workflows(workflows) => {
             let current = workflows.into_iter().find(|workflow| workflow.current).ok_or_else(confused)?;
             Ok(Json(json!(current)))

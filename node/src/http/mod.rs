@@ -20,7 +20,7 @@ use crate::folder::Folder;
 use crate::photos::files::PHOTO_BYTES_MAX;
 use crate::photos::wanted::Wanted;
 use crate::quic::contacts::Contacts;
-use crate::store_thread::Shell;
+use crate::store_thread::StoreHandle;
 use answer::{ApiError, error};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -90,7 +90,7 @@ pub(crate) enum Door {
 /// What an API is made of.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    pub(crate) shell: Shell,
+    pub(crate) store: StoreHandle,
     pub(crate) folder: Folder,
     pub(crate) contacts: Contacts,
     pub(crate) wanted: Arc<Wanted>,

@@ -41,9 +41,9 @@ fn to_json(value: impl serde::Serialize) -> Result<Json<Value>, ApiError> {
 }
 
 pub(super) async fn status(State(api): State<Api>, Extension(who): Extension<Who>) -> Result<Json<Value>, ApiError> {
-    let Reply::Status(status) = api.shell.ask(Query::Status).await? else { return Err(confused()) };
+    let Reply::Status(status) = api.store.query(Query::Status).await? else { return Err(confused()) };
     let mut value = serde_json::to_value(status).map_err(|_| confused())?;
-    let malformed = api.shell.signals.malformed.load(Ordering::Relaxed);
+    let malformed = api.store.signals.malformed.load(Ordering::Relaxed);
     value["refused"] = json!(value["refused"].as_u64().unwrap_or_default() + malformed);
     value["quic"] = json!(api.quic.to_string());
     value["http"] = json!(api.http.to_string());
@@ -53,14 +53,14 @@ pub(super) async fn status(State(api): State<Api>, Extension(who): Extension<Who
             json!({ "urls": https.urls, "fingerprint": https.fingerprint, "self_signed": https.self_signed });
     }
     // A connection stands longer than a road. Where something waits it shows soon that there is none, else when nothing was heard.
-    let unheard = api.shell.signals.unheard.load(Ordering::Relaxed) && value["waiting"].as_u64() > Some(0);
+    let unheard = api.store.signals.hub_is_silent.load(Ordering::Relaxed) && value["waiting"].as_u64() > Some(0);
     let contacts = api.contacts.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for peer in value["peers"].as_array_mut().into_iter().flatten() {
         let key = peer["device"].as_str().and_then(|key| DeviceKey::parse(key).ok());
         if let Some(contact) = key.and_then(|key| contacts.get(&key)) {
             peer["address"] = json!(contact.address);
             let silent = unheard && peer["hub"] == true;
-            peer["connected"] = json!(peer["connected"] == true && contact.is_near() && !silent);
+            peer["connected"] = json!(peer["connected"] == true && contact.was_heard_recently() && !silent);
             peer["last_seen"] = json!(time::rfc3339_at(contact.last_seen));
         }
     }
@@ -77,14 +77,14 @@ pub(super) async fn list(
     State(api): State<Api>,
     Parameters(parameters): Parameters<Filtered>,
 ) -> Result<Json<Value>, ApiError> {
-    match api.shell.ask(Query::List { filter: parameters.filter }).await? {
+    match api.store.query(Query::List { filter: parameters.filter }).await? {
         Reply::List(rows) => to_json(rows),
         _ => Err(confused()),
     }
 }
 
 pub(super) async fn show(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Json<Value>, ApiError> {
-    let Reply::Shown(shown) = api.shell.ask(Query::Show { shipment }).await? else { return Err(confused()) };
+    let Reply::Shown(shown) = api.store.query(Query::Show { shipment }).await? else { return Err(confused()) };
     let mut value = serde_json::to_value(&shown).map_err(|_| confused())?;
     // What only a look at other shipments shows stands beside the view's own exceptions, and is not part of its hash.
     if let Some(exceptions) = value["exceptions"].as_array_mut() {
@@ -94,21 +94,21 @@ pub(super) async fn show(State(api): State<Api>, Path(shipment): Path<String>) -
 }
 
 pub(super) async fn history(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Json<Value>, ApiError> {
-    match api.shell.ask(Query::History { shipment }).await? {
+    match api.store.query(Query::History { shipment }).await? {
         Reply::History(rows) => to_json(rows),
         _ => Err(confused()),
     }
 }
 
 pub(super) async fn why(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Json<Value>, ApiError> {
-    match api.shell.ask(Query::Why { shipment }).await? {
+    match api.store.query(Query::Why { shipment }).await? {
         Reply::Why(sentences) => to_json(sentences),
         _ => Err(confused()),
     }
 }
 
 async fn file(api: Api, query: Query, content_type: &'static str) -> Result<Response, ApiError> {
-    match api.shell.ask(query).await? {
+    match api.store.query(query).await? {
         Reply::File(bytes) => Ok(([(header::CONTENT_TYPE, content_type)], bytes).into_response()),
         _ => Err(confused()),
     }
@@ -121,7 +121,7 @@ pub(super) async fn proof(State(api): State<Api>, Path(shipment): Path<String>) 
 /// Exports the shipment's proof and verifies it as anybody else would, from its bytes alone.
 pub(super) async fn verify(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Json<Value>, ApiError> {
     let told = |valid: bool, en: String, zh: String| Ok(Json(json!({ "valid": valid, "en": en, "zh": zh })));
-    let bytes = match api.shell.ask(Query::Proof { shipment }).await {
+    let bytes = match api.store.query(Query::Proof { shipment }).await {
         Ok(Reply::File(bytes)) => bytes,
         Ok(_) => return Err(confused()),
         Err(Refusal::Invalid(why)) => return told(false, why.clone(), format!("尚无可验证的签收证明（{why}）")),
@@ -145,7 +145,7 @@ pub(super) async fn verify(State(api): State<Api>, Path(shipment): Path<String>)
 
 /// The workflows that were published.
 pub(super) async fn workflows(State(api): State<Api>) -> Result<Json<Value>, ApiError> {
-    match api.shell.ask(Query::Workflows).await? {
+    match api.store.query(Query::Workflows).await? {
         Reply::Workflows(workflows) => {
             let Json(mut told) = to_json(&workflows)?;
             for (told, published) in told.as_array_mut().into_iter().flatten().zip(workflows) {
@@ -177,7 +177,7 @@ pub(super) async fn sheet_rows(
     State(api): State<Api>,
     Parameters(period): Parameters<Period>,
 ) -> Result<Json<Value>, ApiError> {
-    match api.shell.ask(Query::Sheet { from: period.from, to: period.to }).await? {
+    match api.store.query(Query::Sheet { from: period.from, to: period.to }).await? {
         Reply::Sheet(rows) => to_json(rows),
         _ => Err(confused()),
     }
@@ -209,7 +209,7 @@ async fn sheet_file(
     if to < from {
         return Err(error(StatusCode::BAD_REQUEST, "the last day is before the first"));
     }
-    let Reply::Sheet(rows) = api.shell.ask(Query::Sheet { from, to }).await? else { return Err(confused()) };
+    let Reply::Sheet(rows) = api.store.query(Query::Sheet { from, to }).await? else { return Err(confused()) };
     let shipments = rows.chunk_by(|one, next| one.number == next.number).count();
     let count = rows.len();
     let written = tokio::task::spawn_blocking(move || write(&rows, days.lang, &zone)).await.map_err(|_| confused())?;
@@ -243,7 +243,7 @@ pub(super) struct Part {
 /// A part of a pack: frames as on a stream, and where to go on.
 pub(super) async fn pack(State(api): State<Api>, Parameters(part): Parameters<Part>) -> Result<Json<Value>, ApiError> {
     let query = Query::Pack { peer: part.r#for, after: part.after };
-    let Reply::Packed(packed) = api.shell.ask(query).await? else { return Err(confused()) };
+    let Reply::Packed(packed) = api.store.query(query).await? else { return Err(confused()) };
     let edits = packed.frames.iter().map(|frame| if let Frame::Edits(edits) = frame { edits.len() } else { 0 });
     let edits: usize = edits.sum();
     let here: Vec<_> =
@@ -264,7 +264,7 @@ pub(super) async fn events(
     Extension(door): Extension<Door>,
     headers: HeaderMap,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let changes = api.shell.signals.changes.subscribe();
+    let changes = api.store.signals.changes.subscribe();
     let beat = tokio::time::interval_at(tokio::time::Instant::now() + BEAT, BEAT);
     let is_known = move || api.sessions.who(door, &headers, &api.people, crate::store_thread::now().0).is_some();
     // Who came with a cookie is looked at again each time: whose session has ended is told no more. The token has no end.

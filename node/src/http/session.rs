@@ -201,7 +201,7 @@ pub(super) async fn open(
 
 /// Who is at the browser, and where.
 pub(super) async fn session(State(api): State<Api>, Extension(who): Extension<Who>) -> Result<Json<Value>, ApiError> {
-    let Reply::Status(status) = api.shell.ask(Query::Status).await? else { return Err(confused()) };
+    let Reply::Status(status) = api.store.query(Query::Status).await? else { return Err(confused()) };
     Ok(Json(json!({
         "person": who.person,
         "role": who.role.or(status.role),

@@ -24,7 +24,7 @@ fn code(api: &Api, document: &DocumentId) -> String {
 
 /// A shipment's link.
 pub(super) async fn link(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Json<Value>, ApiError> {
-    let Reply::Shown(shown) = api.shell.ask(Query::Show { shipment }).await? else { return Err(confused()) };
+    let Reply::Shown(shown) = api.store.query(Query::Show { shipment }).await? else { return Err(confused()) };
     let path = format!("/t/{}-{}", shown.view.id, code(&api, &shown.view.id));
     // Customers reach a node that serves other devices; on this one alone the link is for trying it out.
     let url = api.https.as_ref().and_then(|https| https.urls.first()).map(|base| format!("{base}{path}"));
@@ -57,7 +57,7 @@ async fn behind(api: &Api, token: &str) -> Option<Box<Shown>> {
     if blake3::hash(shown.as_bytes()) != blake3::hash(code(api, &document).as_bytes()) {
         return None;
     }
-    match api.shell.ask(Query::Show { shipment: document.to_string() }).await {
+    match api.store.query(Query::Show { shipment: document.to_string() }).await {
         Ok(Reply::Shown(shown)) => Some(shown),
         _ => None,
     }

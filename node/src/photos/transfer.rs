@@ -7,7 +7,7 @@
 //! there on, whatever byte the old one was cut at.
 
 use crate::photos::files::{self, PHOTO_BYTES_MAX};
-use crate::quic::connection::Links;
+use crate::quic::connection::Connections;
 use creel_protocol::core::io::PhotoNews;
 use creel_protocol::id::{DeviceKey, FileHash};
 use quinn::{Connection, RecvStream, SendStream};
@@ -73,7 +73,7 @@ struct Asking {
     base: Duration,
 }
 
-impl Links {
+impl Connections {
     /// Answers a peer that asks for photos, on every stream that it opens.
     pub(crate) async fn serve_photos(&self, connection: &Connection, peer: DeviceKey) -> String {
         loop {
@@ -81,9 +81,9 @@ impl Links {
                 Ok(streams) => streams,
                 Err(error) => return error.to_string(),
             };
-            let links = self.clone();
+            let connections = self.clone();
             tokio::spawn(async move {
-                if let Err(error) = links.answer(peer, send, receive).await {
+                if let Err(error) = connections.answer(peer, send, receive).await {
                     tracing::debug!(peer = %peer.short(), "a peer's asking for photos ended: {error}");
                 }
             });
@@ -104,7 +104,7 @@ impl Links {
             let (kind, photo, offset, length) = asked(&request);
             match kind {
                 GET => {
-                    if !allowed.contains(&photo) && self.shell.may_fetch(peer, photo).await {
+                    if !allowed.contains(&photo) && self.store.may_fetch(peer, photo).await {
                         allowed.insert(photo);
                     }
                     let piece = if allowed.contains(&photo) { self.piece(photo, offset, length).await? } else { None };
@@ -119,7 +119,7 @@ impl Links {
                 }
                 KEPT => {
                     if peer == self.hub {
-                        self.shell.photo(photo, PhotoNews::AtHub).await;
+                        self.store.photo(photo, PhotoNews::AtHub).await;
                     }
                     send.write_all(&[HERE]).await.map_err(broken)?;
                 }
@@ -160,7 +160,7 @@ impl Links {
         // The hub has what others have; the hub itself asks whoever named a photo.
         let from = if peer == self.hub { Some(None) } else { (self.hub == self.own).then_some(Some(peer)) };
         let Some(from) = from else { return std::future::pending().await };
-        let mut changes = self.shell.signals.changes.subscribe();
+        let mut changes = self.store.signals.changes.subscribe();
         let mut asking: Option<Asking> = None;
         if self.wanted.is_to_sweep()
             && let Err(error) = self.sweep().await
@@ -171,7 +171,7 @@ impl Links {
         let (mut after, mut found) = (None, false);
         loop {
             let rung = self.wanted.rung.notified();
-            let page = self.shell.wanted_photos(from, after).await;
+            let page = self.store.wanted_photos(from, after).await;
             let among: Vec<FileHash> = page.iter().map(|(_, photo)| *photo).collect();
             let Some(taken) = self.wanted.take(peer, peer == self.hub, &among) else {
                 after = page.last().copied();
@@ -257,9 +257,9 @@ impl Links {
             if is_here && !stream.is_there(photo).await? {
                 return Err(FetchError::NotThere);
             }
-            self.shell.photo(photo, PhotoNews::AtHub).await;
+            self.store.photo(photo, PhotoNews::AtHub).await;
         }
-        self.shell.photo(photo, PhotoNews::Kept).await;
+        self.store.photo(photo, PhotoNews::Kept).await;
         Ok(came)
     }
 
@@ -273,7 +273,7 @@ impl Links {
         let files: HashSet<FileHash> = files.iter().map(|(_, photo, _)| *photo).collect();
         let (mut wanted, mut after) = (HashSet::new(), None);
         loop {
-            let page = self.shell.wanted_photos(None, after).await;
+            let page = self.store.wanted_photos(None, after).await;
             wanted.extend(page.iter().map(|(_, photo)| *photo).filter(|photo| files.contains(photo)));
             after = page.last().copied();
             if after.is_none() {
@@ -320,7 +320,7 @@ impl Links {
                 if bytes <= quota / 4 * 3 {
                     return Ok(());
                 }
-                if self.shell.photo_at_hub(*photo).await {
+                if self.store.photo_at_hub(*photo).await {
                     std::fs::remove_file(files::path(&self.folder, photo))?;
                     bytes -= size;
                 }

@@ -1,35 +1,35 @@
-//! The pauses between attempts to speak with a peer.
+//! The delays between attempts to connect to a peer.
 
 use std::time::Duration;
 
-/// A connection that stood for so long was one; what ends sooner was an answer of the kind "not you" or "not now".
-const STOOD: Duration = Duration::from_secs(5);
+/// A connection that lasted this long resets the backoff. A shorter one was a refusal.
+const STABLE_AFTER: Duration = Duration::from_secs(5);
 
-/// A pause that doubles with every attempt, until a connection stands for a while.
+/// A delay that doubles with every attempt and starts again after a connection that lasted.
 #[derive(Debug)]
-pub(crate) struct Pause {
+pub(crate) struct Backoff {
     min: Duration,
     max: Duration,
     next: Duration,
 }
 
-impl Pause {
-    /// Begins with `min`; no pause is longer than `max`.
+impl Backoff {
+    /// The first delay is `min`; no delay is longer than `max`.
     pub(crate) fn new(min: Duration, max: Duration) -> Self {
         Self { min, max, next: min }
     }
 
-    /// The pause after an attempt whose connection stood for so long; for no time at all, if nobody answered.
-    pub(crate) fn after(&mut self, stood: Duration) -> Duration {
-        if stood >= STOOD {
+    /// The delay after an attempt whose connection lasted for `lifetime`, which is zero where nobody answered.
+    pub(crate) fn next_delay(&mut self, lifetime: Duration) -> Duration {
+        if lifetime >= STABLE_AFTER {
             self.reset();
         }
-        let pause = self.next;
+        let delay = self.next;
         self.next = self.next.saturating_mul(2).min(self.max);
-        pause
+        delay
     }
 
-    /// There is reason to hope: the next pause is the shortest.
+    /// Starts again with the shortest delay.
     pub(crate) fn reset(&mut self) {
         self.next = self.min;
     }
@@ -39,20 +39,20 @@ impl Pause {
 mod tests {
     use super::*;
 
-    /// A peer that never answers, or hangs up at once, is tried with pauses that double up to the longest and stay there, however
-    /// long it goes on; after a connection that stood they begin anew.
+    /// Delays to a peer that never answers, or closes at once, double up to the longest and stay there; after a connection that
+    /// lasted they start again.
     #[test]
-    fn pauses_double_up_to_the_longest() {
+    fn delays_double_up_to_the_longest() {
         let ms = Duration::from_millis;
-        let mut pause = Pause::new(ms(250), ms(60_000));
-        let first: Vec<_> = (0..9).map(|_| pause.after(Duration::ZERO)).collect();
+        let mut backoff = Backoff::new(ms(250), ms(60_000));
+        let first: Vec<_> = (0..9).map(|_| backoff.next_delay(Duration::ZERO)).collect();
         assert_eq!(first, [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000].map(ms));
         for _ in 0..1_000 {
-            assert_eq!(pause.after(ms(4_999)), ms(60_000));
+            assert_eq!(backoff.next_delay(ms(4_999)), ms(60_000));
         }
-        assert_eq!(pause.after(STOOD), ms(250));
-        assert_eq!(pause.after(Duration::ZERO), ms(500));
-        pause.reset();
-        assert_eq!(pause.after(Duration::ZERO), ms(250));
+        assert_eq!(backoff.next_delay(STABLE_AFTER), ms(250));
+        assert_eq!(backoff.next_delay(Duration::ZERO), ms(500));
+        backoff.reset();
+        assert_eq!(backoff.next_delay(Duration::ZERO), ms(250));
     }
 }

@@ -2,13 +2,13 @@
 
 use super::contacts::{self, Contacts};
 use super::framing::{self, FramingError};
-use super::liveness::falls_silent;
+use super::liveness::until_unresponsive;
 use super::raw_keys::{ALPN_ENROL, ALPN_MEMBERS};
-use super::replaced::Abreast;
-use super::transport::{CLOSE_DONE, CLOSE_REFUSED, HANDSHAKE, KEEP_ALIVE, alpn, peer_key, truncated};
+use super::replaced::ConnectionsByDevice;
+use super::transport::{CLOSE_DONE, CLOSE_REFUSED, HANDSHAKE_TIMEOUT, KEEP_ALIVE_INTERVAL, alpn, peer_key, truncated};
 use crate::folder::Folder;
 use crate::photos::wanted::Wanted;
-use crate::store_thread::{LinkOut, Shell};
+use crate::store_thread::{ConnectionOutput, StoreHandle};
 use creel_protocol::cbor::Encode;
 use creel_protocol::id::{DeviceKey, OrganisationId};
 use creel_protocol::sync::packed::{pack, unpack};
@@ -21,25 +21,25 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-/// How long a peer may take for the rest of what was begun.
-pub(super) const PATIENCE: Duration = Duration::from_secs(15);
-/// Connections accepted at once.
+/// How long a peer may take for its first frame, and for an enrolment.
+pub(super) const FRAME_TIMEOUT: Duration = Duration::from_secs(15);
+/// How many connections are accepted at once.
 const CONNECTIONS_MAX: usize = 4_096;
-/// With so many of them, only from addresses that were proven.
-const PROVEN_ABOVE: usize = CONNECTIONS_MAX / 4;
+/// With this many connections a peer must first show that it receives at the address it sends from (a QUIC Retry).
+const VALIDATE_ADDRESS_ABOVE: usize = CONNECTIONS_MAX / 4;
 
-/// What every link needs.
+/// What every connection needs; cloned for each.
 #[derive(Debug, Clone)]
-pub(crate) struct Links {
-    pub(crate) shell: Shell,
+pub(crate) struct Connections {
+    pub(crate) store: StoreHandle,
     pub(crate) organisation: OrganisationId,
     pub(crate) contacts: Contacts,
-    pub(crate) abreast: Abreast,
+    pub(crate) by_device: ConnectionsByDevice,
     pub(crate) folder: Folder,
     /// This device.
     pub(crate) own: DeviceKey,
     pub(crate) hub: DeviceKey,
-    /// Whether this device knows an address of the hub, and dials that.
+    /// Whether this device knows an address of the hub and dials it.
     pub(crate) dials_hub: bool,
     pub(crate) wanted: Arc<Wanted>,
 }
@@ -47,71 +47,70 @@ pub(crate) struct Links {
 /// Which side of a connection this is.
 #[derive(Debug, Clone)]
 pub(crate) enum Side {
-    /// It was made here.
+    /// This device dialled.
     Dialled,
-    /// It came from the peer, and is held back while so many newer ones of its device wait to take its place.
+    /// The peer dialled. The receiver tells how many newer connections may replace this one; it is paused while there is any.
     Accepted(watch::Receiver<usize>),
 }
 
-/// What is done with one who wants to connect.
+/// What is done with an incoming connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Door {
-    Open,
-    /// Let them show first that they are where they say: a first datagram can name any address, and would take a place until the
-    /// handshake has failed.
-    Knock,
-    Shut,
+enum Admission {
+    Accept,
+    /// The peer must prove its address first: a first datagram can name any address, and would take a place until its handshake has
+    /// failed.
+    ValidateAddress,
+    Refuse,
 }
 
-/// With so many connections there: the more there are, the less is anybody trusted. Far below the limit the round trip that
-/// showing one's address takes is saved.
-fn door(connections: usize, address_is_proven: bool) -> Door {
+/// What is done with an incoming connection while there are this many. Far below the limit the round trip of the proof is saved.
+fn admission(connections: usize, address_is_proven: bool) -> Admission {
     match connections {
-        CONNECTIONS_MAX.. => Door::Shut,
-        PROVEN_ABOVE.. if !address_is_proven => Door::Knock,
-        _ => Door::Open,
+        CONNECTIONS_MAX.. => Admission::Refuse,
+        VALIDATE_ADDRESS_ABOVE.. if !address_is_proven => Admission::ValidateAddress,
+        _ => Admission::Accept,
     }
 }
 
-impl Links {
+impl Connections {
     /// Accepts connections until the endpoint closes.
     pub(crate) async fn accept(self, endpoint: Endpoint) {
         while let Some(incoming) = endpoint.accept().await {
-            match door(endpoint.open_connections(), incoming.remote_address_validated()) {
-                Door::Open => {}
-                Door::Knock => {
+            match admission(endpoint.open_connections(), incoming.remote_address_validated()) {
+                Admission::Accept => {}
+                Admission::ValidateAddress => {
                     if let Err(error) = incoming.retry() {
                         error.into_incoming().refuse();
                     }
                     continue;
                 }
-                Door::Shut => {
+                Admission::Refuse => {
                     incoming.refuse();
                     continue;
                 }
             }
-            let links = self.clone();
+            let connections = self.clone();
             tokio::spawn(async move {
                 let address = incoming.remote_address();
-                if let Err(why) = links.accepted(incoming).await {
+                if let Err(why) = connections.handle_incoming(incoming).await {
                     tracing::debug!(%address, "a handshake failed: {why}");
                 }
             });
         }
     }
 
-    async fn accepted(self, incoming: quinn::Incoming) -> Result<(), String> {
+    async fn handle_incoming(self, incoming: quinn::Incoming) -> Result<(), String> {
         let connecting = incoming.accept().map_err(|error| error.to_string())?;
         let Ok((connection, handshake)) = connecting.into_0rtt() else {
             return Err("it was not ours to accept".into());
         };
-        // Who comes with a ticket is known by it, and may have spoken already. Nobody else is listened to, nor told
-        // anything, before the handshake has proven their key.
+        // A ticket tells which device it is, and early data may have come already. From any other device nothing is read, and nothing
+        // is sent to it, before the handshake has proven its key.
         let known = peer_key(&connection).is_some() && alpn(&connection).as_deref() == Some(ALPN_MEMBERS);
         let mut handshake = Some(handshake);
         if !known
             && let Some(handshake) = handshake.take()
-            && timeout(HANDSHAKE, handshake).await.is_err()
+            && timeout(HANDSHAKE_TIMEOUT, handshake).await.is_err()
         {
             connection.close(CLOSE_DONE, b"the handshake took too long");
             return Err("it took too long".to_owned());
@@ -120,51 +119,53 @@ impl Links {
             return Err(error.to_string());
         }
         if alpn(&connection).as_deref() == Some(ALPN_ENROL) {
-            if let Err(why) = timeout(PATIENCE, self.enrol(&connection)).await.unwrap_or(Err("it took too long".into()))
+            if let Err(why) = timeout(FRAME_TIMEOUT, self.answer_enrolment(&connection))
+                .await
+                .unwrap_or(Err("it took too long".into()))
             {
                 tracing::warn!(address = %connection.remote_address(), "an enrolment failed: {why}");
                 connection.close(CLOSE_REFUSED, b"enrolment refused");
             }
         } else if let Some(peer) = peer_key(&connection) {
-            // Anybody can make a key. The core would refuse it too, but not before it was listened to and remembered.
-            if !self.shell.signals.is_member(&peer) {
-                self.shell.signals.malformed.fetch_add(1, Ordering::Relaxed);
+            // Anybody can make a key. The core would refuse it too, but only after frames were read and memory was taken.
+            if !self.store.signals.is_member(&peer) {
+                self.store.signals.malformed.fetch_add(1, Ordering::Relaxed);
                 let why = not_a_member(&peer);
                 tracing::warn!(peer = %peer.short(), address = %connection.remote_address(), "refused: {why}");
                 connection.close(CLOSE_REFUSED, truncated(&why).as_bytes());
                 return Ok(());
             }
-            let place = self.abreast.begin(peer, &connection);
-            let side = Side::Accepted(place.held_by.clone());
-            let chosen = async {
+            let registration = self.by_device.register(peer, &connection);
+            let side = Side::Accepted(registration.newer.clone());
+            let confirmed = async {
                 if let Some(handshake) = handshake {
                     handshake.await;
                 }
                 if connection.close_reason().is_none() {
-                    place.chosen();
+                    registration.confirm();
                 }
             };
             let number = AtomicU64::default();
-            let (why, ()) = tokio::join!(self.session(&connection, peer, side, &number), chosen);
+            let (why, ()) = tokio::join!(self.run_session(&connection, peer, side, &number), confirmed);
             connection.close(CLOSE_REFUSED, truncated(&why).as_bytes());
         }
         Ok(())
     }
 
-    /// Carries frames both ways until the connection ends or the core is done with it, and tells why. `number` becomes the
+    /// Carries frames both ways until the connection ends or the core closes the session, and returns why. `number` becomes the
     /// session's number.
-    pub(crate) async fn session(
+    pub(crate) async fn run_session(
         &self,
         connection: &Connection,
         peer: DeviceKey,
         side: Side,
         number: &AtomicU64,
     ) -> String {
-        let (streams, held_by) = match side {
+        let (streams, newer) = match side {
             Side::Dialled => (connection.open_bi().await, None),
-            // The stream comes into being with the dialling side's first frame, its greeting.
-            Side::Accepted(held_by) => match timeout(PATIENCE, connection.accept_bi()).await {
-                Ok(streams) => (streams, Some(held_by)),
+            // The dialling side's first frame, its Hello, opens the stream.
+            Side::Accepted(newer) => match timeout(FRAME_TIMEOUT, connection.accept_bi()).await {
+                Ok(streams) => (streams, Some(newer)),
                 Err(_) => return "no greeting came".to_owned(),
             },
         };
@@ -172,31 +173,31 @@ impl Links {
             Ok(streams) => streams,
             Err(error) => return error.to_string(),
         };
-        let (session, frames) = self.shell.connected(peer, held_by.is_none()).await;
+        let (session, frames) = self.store.connected(peer, newer.is_none()).await;
         number.store(session, Ordering::Relaxed);
         let why = tokio::select! {
             why = self.read(connection, peer, session, receive) => why,
             why = self.read_datagrams(connection, session) => why,
-            why = write(connection, send, frames, held_by) => why.unwrap_or_else(|| "done".to_owned()),
+            why = write(connection, send, frames, newer) => why.unwrap_or_else(|| "done".to_owned()),
             why = self.serve_photos(connection, peer) => why,
             why = self.fetch_photos(connection, peer) => why,
-            () = self.watch(connection, peer) => "it ended".to_owned(),
+            () = self.note_activity(connection, peer) => "it ended".to_owned(),
         };
         tracing::debug!(peer = %peer.short(), "a session ended: {why}");
-        self.shell.disconnected(session).await;
+        self.store.disconnected(session).await;
         why
     }
 
-    /// A session with a device beside the hub that was dialled, until the connection ends or the device answers no more.
-    pub(crate) async fn meet(&self, connection: &Connection, peer: DeviceKey) -> String {
+    /// A session with a dialled device other than the hub, until the connection ends or the device no longer answers.
+    pub(crate) async fn run_dialled_session(&self, connection: &Connection, peer: DeviceKey) -> String {
         let silent = async {
-            falls_silent(connection).await;
+            until_unresponsive(connection).await;
             connection.close(CLOSE_DONE, b"nothing was heard any more");
             std::future::pending::<()>().await;
         };
         let number = AtomicU64::default();
         let why = tokio::select! {
-            why = self.session(connection, peer, Side::Dialled, &number) => why,
+            why = self.run_session(connection, peer, Side::Dialled, &number) => why,
             () = silent => "it fell silent".to_owned(),
         };
         connection.close(CLOSE_REFUSED, truncated(&why).as_bytes());
@@ -214,12 +215,12 @@ impl Links {
             match framing::read(&mut stream, &self.organisation).await {
                 Ok((frame, refused)) => {
                     let refused = refused.iter().map(ToString::to_string).collect();
-                    self.shell.received(session, frame, refused).await;
+                    self.store.received(session, frame, refused).await;
                     contacts::note(&self.contacts, peer, connection);
                 }
                 Err(FramingError::Ended) => return "the peer ended the session".to_owned(),
                 Err(error) => {
-                    let why = self.unread(&error);
+                    let why = self.read_error(&error);
                     if matches!(error, FramingError::Frame(_)) {
                         tracing::warn!(peer = %peer.short(), "refused: {error}");
                     } else if let Some(quinn::ConnectionError::ApplicationClosed(closed)) = connection.close_reason() {
@@ -235,15 +236,15 @@ impl Links {
         }
     }
 
-    /// Why nothing more is read from a peer; what is not a frame is counted, as everything refused is.
-    pub(super) fn unread(&self, error: &FramingError) -> String {
+    /// Why reading from a peer ended. Bytes that are no frame are counted as refused.
+    pub(super) fn read_error(&self, error: &FramingError) -> String {
         if matches!(error, FramingError::Frame(_)) {
-            self.shell.signals.malformed.fetch_add(1, Ordering::Relaxed);
+            self.store.signals.malformed.fetch_add(1, Ordering::Relaxed);
         }
         error.to_string()
     }
 
-    /// Edits that were sent once more, beside the stream.
+    /// Reads edits that were sent again in datagrams.
     async fn read_datagrams(&self, connection: &Connection, session: u64) -> String {
         loop {
             let bytes = match connection.read_datagram().await {
@@ -253,16 +254,16 @@ impl Links {
             match unpack(&bytes).and_then(|frame| Frame::decode(&frame, &self.organisation)) {
                 Ok((frame @ Frame::Edits(_), refused)) => {
                     let refused = refused.iter().map(ToString::to_string).collect();
-                    self.shell.received(session, frame, refused).await;
+                    self.store.received(session, frame, refused).await;
                 }
-                Ok(_) => return self.unread(&FramingError::Frame(FrameError::Unknown(0))),
-                Err(error) => return self.unread(&error.into()),
+                Ok(_) => return self.read_error(&FramingError::Frame(FrameError::Unknown(0))),
+                Err(error) => return self.read_error(&error.into()),
             }
         }
     }
 
-    /// Notes while the peer is heard; never ends.
-    async fn watch(&self, connection: &Connection, peer: DeviceKey) {
+    /// Notes when the peer was last heard; never ends.
+    async fn note_activity(&self, connection: &Connection, peer: DeviceKey) {
         let mut heard = 0;
         loop {
             let now = connection.stats().udp_rx.datagrams;
@@ -270,68 +271,68 @@ impl Links {
                 heard = now;
                 contacts::note(&self.contacts, peer, connection);
             }
-            tokio::time::sleep(KEEP_ALIVE / 4).await;
+            tokio::time::sleep(KEEP_ALIVE_INTERVAL / 4).await;
         }
     }
 }
 
-/// Writes what the core hands out; ends when the core is done with the session. While the connection is held back, edits and
-/// roster entries wait: the newer one brings them. Acknowledgements do not, as what they answer came on this one; nor does the
-/// greeting, without which nothing else may be said.
+/// Writes the core's frames; ends when the core closes the session. While the connection is paused, edits and roster entries wait,
+/// because the newer connection carries them. Acknowledgements do not wait, because the edits they acknowledge came on this one; nor
+/// does the Hello, which must come before every other frame.
 async fn write(
     connection: &Connection,
     mut stream: quinn::SendStream,
-    mut frames: mpsc::Receiver<LinkOut>,
-    mut held_by: Option<watch::Receiver<usize>>,
+    mut frames: mpsc::Receiver<ConnectionOutput>,
+    mut newer: Option<watch::Receiver<usize>>,
 ) -> Option<String> {
-    let mut later = VecDeque::new();
+    let mut deferred = VecDeque::new();
     loop {
         let out = tokio::select! {
-            // What waited goes first.
+            // Deferred frames go first.
             biased;
-            () = released(&mut held_by), if !later.is_empty() => later.pop_front().map(LinkOut::Send)?,
+            () = wait_until_unpaused(&mut newer), if !deferred.is_empty() => deferred.pop_front().map(ConnectionOutput::Send)?,
             out = frames.recv() => match out? {
-                LinkOut::Send(frame) if may_wait(&frame) && is_held(held_by.as_ref()) => {
-                    later.push_back(frame);
+                ConnectionOutput::Send(frame) if may_be_deferred(&frame) && is_paused(newer.as_ref()) => {
+                    deferred.push_back(frame);
                     continue;
                 }
                 out => out,
             },
         };
         match out {
-            LinkOut::Send(frame) => {
+            ConnectionOutput::Send(frame) => {
                 if let Err(error) = framing::write(&mut stream, &frame).await {
                     return Some(error.to_string());
                 }
             }
-            LinkOut::Repeat(frame) => {
-                // One that does not fit, or finds no room, comes on the stream in the end.
+            ConnectionOutput::Repeat(frame) => {
+                // A frame that does not fit into a datagram, or finds no room, arrives on the stream later.
                 if let Err(error) = connection.send_datagram(pack(&frame.to_cbor()).into()) {
                     tracing::debug!("an edit could not be repeated: {error}");
                 }
             }
-            LinkOut::Close(why) => return Some(why),
+            ConnectionOutput::Close(why) => return Some(why),
         }
     }
 }
 
-fn may_wait(frame: &Frame) -> bool {
+fn may_be_deferred(frame: &Frame) -> bool {
     !matches!(frame, Frame::Hello(_) | Frame::Ack(_))
 }
 
-fn is_held(held_by: Option<&watch::Receiver<usize>>) -> bool {
-    held_by.is_some_and(|held_by| *held_by.borrow() > 0)
+fn is_paused(newer: Option<&watch::Receiver<usize>>) -> bool {
+    newer.is_some_and(|newer| *newer.borrow() > 0)
 }
 
-/// Ends when a connection is held back no more.
-async fn released(held_by: &mut Option<watch::Receiver<usize>>) {
-    if let Some(held_by) = held_by {
-        // With its place gone the connection is over, which others notice.
-        let _ = held_by.wait_for(|count| *count == 0).await;
+/// Ends when a connection is no longer paused.
+async fn wait_until_unpaused(newer: &mut Option<watch::Receiver<usize>>) {
+    if let Some(newer) = newer {
+        // An error means that the registration is gone and the connection has ended, which others notice.
+        let _ = newer.wait_for(|count| *count == 0).await;
     }
 }
 
-/// What a stranger is told.
+/// What a device that is no member is told.
 fn not_a_member(peer: &DeviceKey) -> String {
     format!("device {} is not a member of this organisation: ask its hub for an invite", peer.short())
 }
@@ -342,22 +343,22 @@ mod tests {
     use creel_protocol::id::EntryId;
     use creel_protocol::sync::frame::{Hello, VERSION};
 
-    /// Whoever comes is let in at once while there is much room, has to show its address when there is less, and is turned away
-    /// in the end.
+    /// A connection is accepted at once while there are few, after a proof of the address while there are more, and refused at the
+    /// limit.
     #[test]
-    fn strangers_do_not_fill_the_house() {
-        assert_eq!([0, 1_023].map(|there| door(there, false)), [Door::Open; 2]);
-        assert_eq!([1_024, 4_095].map(|there| door(there, false)), [Door::Knock; 2]);
-        assert_eq!([1_024, 4_095].map(|there| door(there, true)), [Door::Open; 2]);
-        assert_eq!([false, true].map(|proven| door(4_096, proven)), [Door::Shut; 2]);
+    fn admission_gets_stricter() {
+        assert_eq!([0, 1_023].map(|there| admission(there, false)), [Admission::Accept; 2]);
+        assert_eq!([1_024, 4_095].map(|there| admission(there, false)), [Admission::ValidateAddress; 2]);
+        assert_eq!([1_024, 4_095].map(|there| admission(there, true)), [Admission::Accept; 2]);
+        assert_eq!([false, true].map(|proven| admission(4_096, proven)), [Admission::Refuse; 2]);
     }
 
-    /// A connection that is held back greets all the same: without that its acknowledgements would end the session.
+    /// A paused connection still sends its Hello: without it an acknowledgement would end the session.
     #[test]
-    fn a_greeting_does_not_wait() {
+    fn a_hello_is_not_deferred() {
         let hello =
             Hello { version: VERSION, organisation: OrganisationId([1; 32]), height: 0, head: EntryId([2; 32]) };
-        assert!(!may_wait(&Frame::Hello(hello)) && !may_wait(&Frame::Ack(Vec::new())));
-        assert!(may_wait(&Frame::Edits(Vec::new())) && may_wait(&Frame::Roster(Vec::new())));
+        assert!(!may_be_deferred(&Frame::Hello(hello)) && !may_be_deferred(&Frame::Ack(Vec::new())));
+        assert!(may_be_deferred(&Frame::Edits(Vec::new())) && may_be_deferred(&Frame::Roster(Vec::new())));
     }
 }

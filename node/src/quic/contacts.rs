@@ -1,6 +1,6 @@
 //! Where peers were last heard, and when.
 
-use super::transport::KEEP_ALIVE;
+use super::transport::KEEP_ALIVE_INTERVAL;
 use creel_protocol::id::DeviceKey;
 use quinn::Connection;
 use serde::Serialize;
@@ -8,25 +8,25 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// Peers of which it is remembered where they were.
+/// How many peers' addresses are remembered.
 const CONTACTS_MAX: usize = 8_192;
 
 /// What is known of the connection to a peer.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Contact {
-    /// Where it was last seen.
+    /// The address it was last heard from.
     pub(crate) address: String,
     /// When, by this device's clock, in milliseconds since the Unix epoch.
     pub(crate) last_seen: u64,
-    /// The same, by a clock that nobody sets.
+    /// The same, by the monotonic clock.
     #[serde(skip)]
     heard: Instant,
 }
 
 impl Contact {
-    /// Whether so much was heard lately as a connection that is whole lets hear.
-    pub(crate) fn is_near(&self) -> bool {
-        self.heard.elapsed() < 2 * KEEP_ALIVE
+    /// Whether the peer was heard within two keep-alive intervals.
+    pub(crate) fn was_heard_recently(&self) -> bool {
+        self.heard.elapsed() < 2 * KEEP_ALIVE_INTERVAL
     }
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn note(all: &Contacts, peer: DeviceKey, connection: &Connection) {
     };
     let mut contacts = all.lock().unwrap_or_else(PoisonError::into_inner);
     if contacts.len() >= CONTACTS_MAX && !contacts.contains_key(&peer) {
-        // Strangers knock too: whoever was not heard for longest is forgotten.
+        // The peer that was not heard for the longest time is forgotten.
         let oldest = contacts.iter().min_by_key(|(_, contact)| contact.heard).map(|(key, _)| *key);
         oldest.map(|oldest| contacts.remove(&oldest));
     }

@@ -1,16 +1,15 @@
-//! The road to the hub: dialling until somebody answers, and noticing when nobody does any more.
+//! The connection to the hub: dialling until the hub answers, and noticing when it no longer does.
 //!
-//! A device that holds a ticket speaks in its first flight: the edits that wait go out with the handshake's first datagrams.
-//! While edits wait and the hub is silent two things go on side by side. On the connection that stands, the oldest edits are
-//! sent again and again, a few datagrams at a time, so that a road that is there again carries them at once; QUIC by itself
-//! would wait for a probe timer that doubles. And new connections are tried, in case the hub has forgotten the old one. The
-//! first that answers wins.
+//! A device that holds a ticket sends early data: the edits that wait go out with the handshake's first datagrams. While edits
+//! wait and the hub is silent, two things happen side by side. On the live connection the oldest edits are sent again, a few
+//! datagrams at a time, so that they arrive as soon as the network is back; QUIC by itself would wait for a probe timer that
+//! doubles. And new connections are tried, in case the hub has forgotten the old one. The first that answers is used.
 
-use super::backoff::Pause;
-use super::connection::{Links, Side};
+use super::backoff::Backoff;
+use super::connection::{Connections, Side};
 use super::tickets::Tickets;
-use super::transport::{CLOSE_DONE, CLOSE_REFUSED, HANDSHAKE, peer_key, truncated};
-use crate::store_thread::Shell;
+use super::transport::{CLOSE_DONE, CLOSE_REFUSED, HANDSHAKE_TIMEOUT, peer_key, truncated};
+use crate::store_thread::StoreHandle;
 use creel_protocol::id::DeviceKey;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -22,37 +21,37 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-/// The first pause between two attempts to connect; it doubles.
-const PAUSE_MIN: Duration = Duration::from_millis(250);
-/// The longest pause while nothing waits to be delivered: what is sent in an hour is in docs/benchmarks.md.
-const PAUSE_IDLE_MAX: Duration = Duration::from_secs(60);
-/// The longest pause while an edit waits.
-const PAUSE_WAITING_MAX: Duration = Duration::from_secs(1);
-/// How long an attempt is given at least beside a connection that stands: less than QUIC's first probe timer (1 s, RFC 9002,
-/// section 6.2.2). What its probe would have answered is answered too late to be of use, and the next attempt is there by then.
-const ATTEMPT: Duration = Duration::from_millis(900);
-/// After so long a time without an answer the pauses grow to those of idle devices.
-const HOPE: Duration = Duration::from_secs(1_800);
-/// How often it is looked whether a peer is still there.
-const LOOK: Duration = Duration::from_millis(50);
-/// While an edit waits, a peer that says nothing for two round trips and this long is taken to be away.
-const SILENCE: Duration = Duration::from_millis(150);
-/// The shortest and the longest pause between two repetitions on a connection whose peer is away.
-const REPEAT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
-/// After so long the repetitions come at their longest pause.
-const REPEAT_HOPE: Duration = Duration::from_secs(90);
+/// The first delay between two attempts to connect; it doubles.
+const BACKOFF_MIN: Duration = Duration::from_millis(250);
+/// The longest delay while no edit waits: docs/benchmarks.md has the bytes that this sends in an hour.
+const BACKOFF_IDLE_MAX: Duration = Duration::from_secs(60);
+/// The longest delay while an edit waits.
+const BACKOFF_WAITING_MAX: Duration = Duration::from_secs(1);
+/// How long an attempt may take at least while there is a live connection: less than QUIC's first probe timer (1 s, RFC 9002,
+/// section 6.2.2). An answer to that probe would come too late to be of use, and the next attempt has begun by then.
+const HANDSHAKE_ATTEMPT_TIMEOUT: Duration = Duration::from_millis(900);
+/// After this long without an answer the delays grow to those of a device with nothing to deliver.
+const FAST_RETRY_PERIOD: Duration = Duration::from_secs(1_800);
+/// How often the live connection is checked while an edit waits.
+const LIVENESS_POLL: Duration = Duration::from_millis(50);
+/// While an edit waits, a hub that sends nothing for two round trips and this long is taken to be unreachable.
+const LIVENESS_TIMEOUT: Duration = Duration::from_millis(150);
+/// The shortest and the longest interval between two repetitions on a live connection whose hub is silent.
+const REPEAT_INTERVAL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+/// After this long the repetitions come at their longest interval.
+const FAST_REPEAT_PERIOD: Duration = Duration::from_secs(90);
 
-/// After so long a silence while an edit waits, people are told that there is no road: several attempts and repetitions were not
-/// answered by then.
-const UNHEARD: Duration = Duration::from_secs(3);
+/// After this long a silence while an edit waits, screens show that the hub cannot be reached: several attempts and repetitions
+/// were not answered by then.
+const SILENT_AFTER: Duration = Duration::from_secs(3);
 
-/// An answer that takes two round trips and so much longer is one to datagrams that were sent again.
-const LATE: Duration = Duration::from_millis(300);
+/// An answer that takes two round trips and this much longer answers datagrams that were sent again.
+const LATE_ANSWER: Duration = Duration::from_millis(300);
 
-/// A way to the hub.
+/// Dials the hub.
 #[derive(Debug, Clone)]
-pub(crate) struct Road {
-    pub(crate) links: Links,
+pub(crate) struct Dialler {
+    pub(crate) connections: Connections,
     pub(crate) endpoint: Endpoint,
     pub(crate) config: quinn::ClientConfig,
     pub(crate) tickets: Arc<Tickets>,
@@ -60,47 +59,48 @@ pub(crate) struct Road {
     pub(crate) addresses: Vec<String>,
 }
 
-/// A connection that was answered.
+/// A connection to the hub whose first datagrams were answered.
 #[derive(Debug)]
-struct Standing {
+struct LiveConnection {
     connection: Connection,
+    /// The session's number.
     session: Arc<AtomicU64>,
     task: tokio::task::JoinHandle<()>,
     since: Instant,
 }
 
-impl Standing {
-    fn heard(&self) -> u64 {
+impl LiveConnection {
+    fn datagrams_received(&self) -> u64 {
         self.connection.stats().udp_rx.datagrams
     }
 
-    fn is_over(&self) -> bool {
+    fn has_ended(&self) -> bool {
         // The task may not have noticed yet.
         self.task.is_finished() || self.connection.close_reason().is_some()
     }
 }
 
-impl Drop for Standing {
+impl Drop for LiveConnection {
     fn drop(&mut self) {
         self.connection.close(CLOSE_DONE, b"it is not needed any more");
     }
 }
 
-/// Rings when the device gets an address: its network has changed, and what stood before may be gone.
-pub(crate) async fn watch_network(shell: Shell) {
+/// Has every peer dialled again when the device gets an address: its network has changed, and live connections may be dead.
+pub(crate) async fn watch_network(store: StoreHandle) {
     let mut watcher = match if_watch::tokio::IfWatcher::new() {
         Ok(watcher) => watcher,
         Err(error) => {
             return tracing::info!("changes of the network are not noticed here ({error}); creel nudge helps");
         }
     };
-    // The first events tell what there is.
-    let settled = Instant::now() + PAUSE_MIN;
+    // The first events name the addresses that are there already.
+    let settled = Instant::now() + BACKOFF_MIN;
     while let Some(event) = watcher.next().await {
         match event {
             Ok(if_watch::IfEvent::Up(net)) if Instant::now() > settled => {
                 tracing::debug!(%net, "the network changed");
-                shell.signals.road_is_there();
+                store.signals.redial_now();
             }
             Ok(_) => {}
             Err(error) => return tracing::info!("changes of the network are not noticed any more: {error}"),
@@ -108,101 +108,103 @@ pub(crate) async fn watch_network(shell: Shell) {
     }
 }
 
-impl Road {
+impl Dialler {
     /// Keeps a connection to the hub, for as long as the node runs.
-    pub(crate) async fn keep(self) {
-        let mut standing: Option<Standing> = None;
-        let mut pause = Pause::new(PAUSE_MIN, PAUSE_IDLE_MAX);
+    pub(crate) async fn run(self) {
+        let mut live: Option<LiveConnection> = None;
+        let mut backoff = Backoff::new(BACKOFF_MIN, BACKOFF_IDLE_MAX);
         loop {
             let began = Instant::now();
-            let answered = self.seek(standing.as_ref()).await;
-            self.links.shell.signals.unheard.store(false, Ordering::Relaxed);
+            let answered = self.connect(live.as_ref()).await;
+            self.connections.store.signals.hub_is_silent.store(false, Ordering::Relaxed);
             if let Some(answered) = answered {
                 tracing::info!(address = %answered.connection.remote_address(), "connected to the hub");
-                standing = Some(answered);
+                live = Some(answered);
             }
-            if let Some(current) = &standing {
-                self.stay(current).await;
+            if let Some(current) = &live {
+                self.watch(current).await;
             }
-            if let Some(current) = standing.take_if(|current| current.is_over()) {
+            if let Some(current) = live.take_if(|current| current.has_ended()) {
                 tracing::info!("the connection to the hub ended");
-                let stood = current.since.elapsed();
-                self.rest(&mut pause, stood).await;
+                let lifetime = current.since.elapsed();
+                self.wait_before_redial(&mut backoff, lifetime).await;
             }
-            tokio::time::sleep(PAUSE_MIN.saturating_sub(began.elapsed())).await;
+            tokio::time::sleep(BACKOFF_MIN.saturating_sub(began.elapsed())).await;
         }
     }
 
-    /// After a connection that ended. A hub that answers and hangs up, because it refuses us or speaks another version, is dialled
-    /// ever more seldom, until somebody says that there is a road.
-    async fn rest(&self, pause: &mut Pause, stood: Duration) {
-        let signals = &self.links.shell.signals;
+    /// Waits after a connection that ended. A hub that answers and closes at once, because it refuses this device or speaks another
+    /// version, is dialled with growing delays, until the network changes or somebody nudges.
+    async fn wait_before_redial(&self, backoff: &mut Backoff, lifetime: Duration) {
+        let signals = &self.connections.store.signals;
         tokio::select! {
-            () = tokio::time::sleep(pause.after(stood).saturating_sub(stood)) => {}
-            () = signals.nudge.notified() => {
+            () = tokio::time::sleep(backoff.next_delay(lifetime).saturating_sub(lifetime)) => {}
+            () = signals.redial_hub.notified() => {
                 self.tickets.set_urgent(true);
-                pause.reset();
+                backoff.reset();
             }
-            () = signals.waits.notified() => {}
+            () = signals.waiting_began.notified() => {}
         }
     }
 
-    fn waits(&self) -> bool {
-        self.links.shell.signals.waiting.load(Ordering::Relaxed) > 0
+    fn has_waiting_edits(&self) -> bool {
+        self.connections.store.signals.waiting.load(Ordering::Relaxed) > 0
     }
 
-    /// Returns when the connection is over, when its peer is silent though edits wait for it, or when the network changed.
-    async fn stay(&self, current: &Standing) {
-        let signals = &self.links.shell.signals;
-        let (mut heard, mut since) = (current.heard(), Instant::now());
-        let mut waited = self.waits();
+    /// Returns when the connection has ended, when the hub is silent while edits wait for it, or when the network has changed.
+    async fn watch(&self, current: &LiveConnection) {
+        let signals = &self.connections.store.signals;
+        let (mut heard, mut since) = (current.datagrams_received(), Instant::now());
+        let mut waited = self.has_waiting_edits();
         loop {
             tokio::select! {
                 _ = current.connection.closed() => return,
-                () = signals.nudge.notified() => return self.tickets.set_urgent(true),
-                () = tokio::time::sleep(LOOK), if waited => {}
-                () = signals.waits.notified(), if !waited => {}
+                () = signals.redial_hub.notified() => return self.tickets.set_urgent(true),
+                () = tokio::time::sleep(LIVENESS_POLL), if waited => {}
+                () = signals.waiting_began.notified(), if !waited => {}
             }
-            let now = current.heard();
-            let waits = self.waits();
+            let now = current.datagrams_received();
+            let waits = self.has_waiting_edits();
             if now != heard || !waits || !waited {
                 (heard, since) = (now, Instant::now());
-            } else if since.elapsed() >= SILENCE + 2 * current.connection.rtt() {
+            } else if since.elapsed() >= LIVENESS_TIMEOUT + 2 * current.connection.rtt() {
                 return;
             }
-            if current.is_over() {
+            if current.has_ended() {
                 return;
             }
             waited = waits;
         }
     }
 
-    /// Tries to connect until an attempt is answered, or the connection that stands is heard again.
-    async fn seek(&self, standing: Option<&Standing>) -> Option<Standing> {
-        let signals = &self.links.shell.signals;
-        let mut heard = standing.map(Standing::heard);
+    /// Tries to connect until an attempt is answered, or the live connection receives again.
+    async fn connect(&self, live: Option<&LiveConnection>) -> Option<LiveConnection> {
+        let signals = &self.connections.store.signals;
+        let mut heard = live.map(LiveConnection::datagrams_received);
         let began = Instant::now();
-        let round_trip = standing.map_or(Duration::ZERO, |standing| standing.connection.rtt());
-        // A second attempt before the first can be answered says everything twice.
-        let pause_min = PAUSE_MIN.max(round_trip.mul_f32(1.25));
-        // An attempt that is given up while there is no road costs nothing; one that is still there when another is answered
-        // takes a padded datagram to close.
-        let patience = standing.map_or(HANDSHAKE, |_| HANDSHAKE.min(ATTEMPT.max(LATE + 2 * round_trip)));
-        let (mut pause, mut next) = (pause_min, Instant::now());
-        let mut repeat_each = round_trip.mul_f32(0.75).clamp(REPEAT.0, REPEAT.1);
-        let (mut repeat, mut revived) = (Instant::now() + self.held_back(round_trip), false);
-        let (unheard, mut told) = (began + UNHEARD + 2 * round_trip, false);
+        let round_trip = live.map_or(Duration::ZERO, |live| live.connection.rtt());
+        // A second attempt before the first can be answered sends everything twice.
+        let delay_min = BACKOFF_MIN.max(round_trip.mul_f32(1.25));
+        // Giving up an attempt costs nothing while the network is down; an attempt that is open when another is answered costs a
+        // padded datagram to close.
+        let attempt_timeout = live.map_or(HANDSHAKE_TIMEOUT, |_| {
+            HANDSHAKE_TIMEOUT.min(HANDSHAKE_ATTEMPT_TIMEOUT.max(LATE_ANSWER + 2 * round_trip))
+        });
+        let (mut delay, mut next) = (delay_min, Instant::now());
+        let mut repeat_each = round_trip.mul_f32(0.75).clamp(REPEAT_INTERVAL.0, REPEAT_INTERVAL.1);
+        let (mut repeat, mut heard_again) = (Instant::now() + self.repeat_delay(round_trip), false);
+        let (silent_at, mut is_told) = (began + SILENT_AFTER + 2 * round_trip, false);
         let mut addresses = self.addresses.iter().cycle();
         let mut tries = FuturesUnordered::new();
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(next) => {
                     if let Some(address) = addresses.next() {
-                        tries.push(self.attempt(address, patience));
+                        tries.push(self.attempt(address, attempt_timeout));
                     }
-                    let hopes = self.waits() && began.elapsed() < HOPE;
-                    next += pause;
-                    pause = (pause * 2).min(if hopes { PAUSE_WAITING_MAX } else { PAUSE_IDLE_MAX });
+                    let is_fast = self.has_waiting_edits() && began.elapsed() < FAST_RETRY_PERIOD;
+                    next += delay;
+                    delay = (delay * 2).min(if is_fast { BACKOFF_WAITING_MAX } else { BACKOFF_IDLE_MAX });
                 }
                 Some(result) = tries.next() => match result {
                     Ok(answered) => {
@@ -211,65 +213,65 @@ impl Road {
                     }
                     Err(why) => {
                         tracing::debug!("the hub could not be reached: {why}");
-                        if revived && tries.is_empty() {
+                        if heard_again && tries.is_empty() {
                             return None;
                         }
                     }
                 },
-                () = tokio::time::sleep_until(unheard), if !told && !revived && standing.is_some() => {
-                    told = true;
-                    signals.unheard.store(true, Ordering::Relaxed);
+                () = tokio::time::sleep_until(silent_at), if !is_told && !heard_again && live.is_some() => {
+                    is_told = true;
+                    signals.hub_is_silent.store(true, Ordering::Relaxed);
                 }
-                () = tokio::time::sleep_until(repeat), if standing.is_some() => {
-                    let Some(standing) = standing.filter(|standing| !standing.is_over()) else {
-                        repeat += PAUSE_IDLE_MAX;
+                () = tokio::time::sleep_until(repeat), if live.is_some() => {
+                    let Some(live) = live.filter(|live| !live.has_ended()) else {
+                        repeat += BACKOFF_IDLE_MAX;
                         continue;
                     };
-                    let now = Some(standing.heard());
+                    let now = Some(live.datagrams_received());
                     if now != heard {
-                        // Where something is heard QUIC itself sends again what was lost.
+                        // Once something is received QUIC itself sends lost data again.
                         heard = now;
-                        repeat = Instant::now() + SILENCE + 2 * round_trip;
-                        if !revived {
-                            // There is a road again. A fresh connection goes on at full width, where this one has learned
-                            // from the silence to send a little at a time, and brings new tickets. What waits comes on either.
-                            revived = true;
-                            signals.unheard.store(false, Ordering::Relaxed);
-                            next = Instant::now() + PAUSE_IDLE_MAX;
-                            tries.extend(self.addresses.first().map(|address| self.attempt(address, patience)));
+                        repeat = Instant::now() + LIVENESS_TIMEOUT + 2 * round_trip;
+                        if !heard_again {
+                            // The network is back. A new connection has a full congestion window, where the silence has shrunk
+                            // this one's, and brings new tickets. The edits arrive on either.
+                            heard_again = true;
+                            signals.hub_is_silent.store(false, Ordering::Relaxed);
+                            next = Instant::now() + BACKOFF_IDLE_MAX;
+                            tries.extend(self.addresses.first().map(|address| self.attempt(address, attempt_timeout)));
                         }
                         continue;
                     }
-                    if self.waits() {
-                        self.links.shell.repeat(standing.session.load(Ordering::Relaxed)).await;
+                    if self.has_waiting_edits() {
+                        self.connections.store.repeat(live.session.load(Ordering::Relaxed)).await;
                     }
-                    if began.elapsed() > REPEAT_HOPE {
-                        repeat_each = REPEAT.1;
+                    if began.elapsed() > FAST_REPEAT_PERIOD {
+                        repeat_each = REPEAT_INTERVAL.1;
                     }
                     repeat += repeat_each;
                 }
-                () = signals.nudge.notified() => {
+                () = signals.redial_hub.notified() => {
                     self.tickets.set_urgent(true);
-                    (pause, next) = (pause_min, Instant::now());
-                    repeat = Instant::now() + self.held_back(round_trip);
+                    (delay, next) = (delay_min, Instant::now());
+                    repeat = Instant::now() + self.repeat_delay(round_trip);
                 }
-                () = signals.waits.notified() => {
-                    pause = pause.min(PAUSE_WAITING_MAX);
-                    next = next.min(Instant::now() + PAUSE_MIN);
+                () = signals.waiting_began.notified() => {
+                    delay = delay.min(BACKOFF_WAITING_MAX);
+                    next = next.min(Instant::now() + BACKOFF_MIN);
                 }
             }
         }
     }
 
-    /// For how long nothing is repeated. Somebody said that there is a road, and an attempt with a ticket carries all that
-    /// waits: until it should have been answered, a repetition would only say the same twice, and make the hub say again on
-    /// the old connection what it says on the new one.
-    fn held_back(&self, round_trip: Duration) -> Duration {
-        if self.tickets.carry_all() { LATE + 2 * round_trip } else { Duration::ZERO }
+    /// How long nothing is repeated. After a nudge an attempt with a ticket carries all waiting edits. Until that should have been
+    /// answered a repetition would only send the edits twice, and make the hub send its own twice: on the old connection and on
+    /// the new one.
+    fn repeat_delay(&self, round_trip: Duration) -> Duration {
+        if self.tickets.has_urgent_ticket() { LATE_ANSWER + 2 * round_trip } else { Duration::ZERO }
     }
 
-    /// One attempt: with a ticket if there is one, so that what waits goes out at once.
-    async fn attempt(&self, address: &str, patience: Duration) -> Result<Standing, String> {
+    /// One attempt: with a ticket if there is one, so that waiting edits go out at once.
+    async fn attempt(&self, address: &str, attempt_timeout: Duration) -> Result<LiveConnection, String> {
         let found: Vec<SocketAddr> =
             tokio::net::lookup_host(address).await.map_err(|error| format!("“{address}”: {error}"))?.collect();
         let mut last = format!("“{address}” has no address");
@@ -284,22 +286,23 @@ impl Road {
             match connecting.into_0rtt() {
                 Ok((connection, accepted)) => {
                     let began = Instant::now();
-                    if let Some(standing) = self.hail(connection, accepted, patience).await {
-                        if began.elapsed() < LATE + 2 * standing.connection.rtt() {
-                            return Ok(standing);
+                    if let Some(live) = self.connect_early(connection, accepted, attempt_timeout).await {
+                        if began.elapsed() < LATE_ANSWER + 2 * live.connection.rtt() {
+                            return Ok(live);
                         }
-                        // The first datagrams were lost, and QUIC would send what was in them again only by its slow timer.
-                        // There is a road now: the same once more is faster.
-                        return self.again(target).await.or(Ok(standing));
+                        // The first datagrams were lost, and QUIC would send their content again only by its slow timer. The
+                        // hub can be reached now: another attempt is faster.
+                        return self.retry(target).await.or(Ok(live));
                     }
                     last = format!("{target} does not answer");
                 }
-                Err(connecting) => match timeout(patience, connecting).await {
+                Err(connecting) => match timeout(attempt_timeout, connecting).await {
                     Ok(Ok(connection)) => {
                         let session = Arc::new(AtomicU64::default());
-                        let (road, carried, number) = (self.clone(), connection.clone(), Arc::clone(&session));
-                        let task = tokio::spawn(async move { road.carry(&carried, &number).await });
-                        return Ok(Standing { connection, session, task, since: Instant::now() });
+                        let (dialler, connection_too, number) =
+                            (self.clone(), connection.clone(), Arc::clone(&session));
+                        let task = tokio::spawn(async move { dialler.run_session(&connection_too, &number).await });
+                        return Ok(LiveConnection { connection, session, task, since: Instant::now() });
                     }
                     Ok(Err(error)) => last = format!("{target}: {error}"),
                     Err(_) => last = format!("{target} does not answer"),
@@ -309,32 +312,34 @@ impl Road {
         Err(last)
     }
 
-    /// Once more to an address that has just answered.
-    async fn again(&self, target: SocketAddr) -> Result<Standing, String> {
+    /// A second attempt at an address that has just answered.
+    async fn retry(&self, target: SocketAddr) -> Result<LiveConnection, String> {
         let connecting = self.endpoint.connect_with(self.config.clone(), target, "creel");
         let connecting = connecting.map_err(|error| error.to_string())?;
         let (connection, accepted) = connecting.into_0rtt().map_err(|_| "no ticket is left".to_owned())?;
-        self.hail(connection, accepted, HANDSHAKE).await.ok_or_else(|| format!("{target} does not answer"))
+        self.connect_early(connection, accepted, HANDSHAKE_TIMEOUT)
+            .await
+            .ok_or_else(|| format!("{target} does not answer"))
     }
 
-    /// Speaks before the handshake has ended, and waits for an answer.
-    async fn hail(
+    /// Sends early data before the handshake has ended, and waits for an answer.
+    async fn connect_early(
         &self,
         connection: Connection,
         accepted: quinn::ZeroRttAccepted,
-        patience: Duration,
-    ) -> Option<Standing> {
+        attempt_timeout: Duration,
+    ) -> Option<LiveConnection> {
         let session = Arc::new(AtomicU64::default());
         let (answered, answer) = oneshot::channel();
-        let early = self.clone().early(connection.clone(), accepted, Arc::clone(&session), answered);
+        let early = self.clone().run_early_session(connection.clone(), accepted, Arc::clone(&session), answered);
         // Made before the answer, so that a connection that nobody waits for any more is closed.
-        let standing = Standing { connection, session, task: tokio::spawn(early), since: Instant::now() };
-        (timeout(patience, answer).await == Ok(Ok(true))).then_some(standing)
+        let live = LiveConnection { connection, session, task: tokio::spawn(early), since: Instant::now() };
+        (timeout(attempt_timeout, answer).await == Ok(Ok(true))).then_some(live)
     }
 
-    /// A session that begins before the handshake has ended. If the hub did not want the ticket, what was said is void and
-    /// said again.
-    async fn early(
+    /// A session that begins before the handshake has ended. If the hub rejects the ticket, the early data is lost and a new
+    /// session sends it again.
+    async fn run_early_session(
         self,
         connection: Connection,
         accepted: quinn::ZeroRttAccepted,
@@ -342,25 +347,25 @@ impl Road {
         answered: oneshot::Sender<bool>,
     ) {
         let session = tokio::spawn({
-            let (links, connection, number, hub) =
-                (self.links.clone(), connection.clone(), Arc::clone(&number), self.hub);
-            async move { links.session(&connection, hub, Side::Dialled, &number).await }
+            let (connections, connection, number, hub) =
+                (self.connections.clone(), connection.clone(), Arc::clone(&number), self.hub);
+            async move { connections.run_session(&connection, hub, Side::Dialled, &number).await }
         });
         let accepted = accepted.await;
         // Whoever asked may have given up.
         let _ = answered.send(connection.close_reason().is_none());
         let why = session.await.unwrap_or_else(|error| error.to_string());
         if !accepted && connection.close_reason().is_none() {
-            self.carry(&connection, &number).await;
+            self.run_session(&connection, &number).await;
         } else {
             connection.close(CLOSE_REFUSED, truncated(&why).as_bytes());
         }
     }
 
     /// A session on a connection whose handshake has ended.
-    async fn carry(&self, connection: &Connection, number: &AtomicU64) {
+    async fn run_session(&self, connection: &Connection, number: &AtomicU64) {
         let why = if peer_key(connection) == Some(self.hub) {
-            self.links.session(connection, self.hub, Side::Dialled, number).await
+            self.connections.run_session(connection, self.hub, Side::Dialled, number).await
         } else {
             "this is not the hub".to_owned()
         };

@@ -1,15 +1,15 @@
 //! Devices of the same organisation on the same network, found by DNS-SD over multicast DNS (RFC 6763, RFC 6762).
 //!
-//! A driver at a shop's door reaches the shop's node with no internet. Each node tells which device it is and where it listens;
-//! that is a hint and no more: a key that is no member's by the roster held here is passed by, who answers must show that key in
-//! the handshake, and the core looks it up in the roster. Of two devices that find each other the one with the lower key dials.
+//! A driver's device reaches a shop's node without internet. Each node announces its key and the port it listens on. An announcement
+//! is only a hint: a key that is no member's by the roster held here is ignored, the device must prove the key in the handshake, and
+//! the core checks the roster. Of two devices that find each other the one with the lower key dials.
 
-use super::backoff::Pause;
-use super::connection::Links;
+use super::backoff::Backoff;
+use super::connection::Connections;
 use super::contacts::Contact;
 use super::raw_keys;
 use super::tickets::Tickets;
-use super::transport::{connect, transport};
+use super::transport::{connect, transport_config};
 use creel_protocol::id::{DeviceKey, OrganisationId};
 use ed25519_dalek::SigningKey;
 use futures_util::FutureExt;
@@ -24,56 +24,62 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 const SERVICE: &str = "_creel._udp.local.";
-/// How often it is looked for devices that are there and have no connection.
-const AGAIN: Duration = Duration::from_secs(10);
-/// The longest pause between two attempts with one that tells of itself and does not answer, or hangs up, while no edit waits.
-const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// Addresses of a device that are tried.
+/// How often found devices without a connection are checked.
+const REDIAL_INTERVAL: Duration = Duration::from_secs(10);
+/// The longest delay between two attempts at a device that does not answer, or closes at once, while no edit waits.
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// How many addresses of a device are tried.
 const ADDRESSES_MAX: usize = 4;
-/// Devices remembered at once.
-const FOUND_MAX: usize = 256;
+/// How many found devices are remembered.
+const FOUND_DEVICES_MAX: usize = 256;
 
-/// The network that this device is on.
+/// Finds devices on the network that this device is on.
 #[derive(Debug)]
-pub(crate) struct Lan {
-    pub(crate) links: Links,
+pub(crate) struct Discovery {
+    pub(crate) connections: Connections,
     pub(crate) endpoint: Endpoint,
     pub(crate) device: SigningKey,
 }
 
 /// A device that was found.
 #[derive(Debug)]
-struct Found {
+struct FoundDevice {
     addresses: Vec<SocketAddr>,
     config: quinn::ClientConfig,
-    /// Yields how long a connection stood.
+    /// Yields how long the connection lasted.
     dialling: Option<JoinHandle<Duration>>,
-    pause: Pause,
-    /// When it is dialled again.
-    again: Instant,
+    backoff: Backoff,
+    /// When it is dialled next.
+    redial_at: Instant,
 }
 
-impl Found {
+impl FoundDevice {
     fn new(addresses: Vec<SocketAddr>, config: quinn::ClientConfig) -> Self {
-        Self { addresses, config, dialling: None, pause: Pause::new(AGAIN / 2, PAUSE_MAX), again: Instant::now() }
+        Self {
+            addresses,
+            config,
+            dialling: None,
+            backoff: Backoff::new(REDIAL_INTERVAL / 2, BACKOFF_MAX),
+            redial_at: Instant::now(),
+        }
     }
 
-    /// Something has changed: it is tried again at once.
-    fn hope(&mut self) {
-        self.pause.reset();
-        self.again = Instant::now();
+    /// Dials it at once, because something has changed.
+    fn retry_now(&mut self) {
+        self.backoff.reset();
+        self.redial_at = Instant::now();
     }
 }
 
-/// What tells devices of one organisation from others on the same network, without naming it.
-fn mark(organisation: &OrganisationId) -> String {
-    let mark = blake3::derive_key("creel/lan/1", &organisation.0);
-    data_encoding::HEXLOWER.encode(&mark[..8])
+/// Tells devices of one organisation from others on the same network without naming it: the first 8 bytes of a hash of its id.
+fn organisation_tag(organisation: &OrganisationId) -> String {
+    let organisation_tag = blake3::derive_key("creel/lan/1", &organisation.0);
+    data_encoding::HEXLOWER.encode(&organisation_tag[..8])
 }
 
-impl Lan {
-    /// Tells of this device and dials others, for as long as the node runs.
-    pub(crate) async fn keep(self) {
+impl Discovery {
+    /// Announces this device and dials others, for as long as the node runs.
+    pub(crate) async fn run(self) {
         if let Err(error) = self.search().await {
             tracing::info!("other devices on this network are not found by themselves: {error}");
         }
@@ -85,20 +91,20 @@ impl Lan {
             return Ok(());
         }
         let daemon = ServiceDaemon::new()?;
-        let (own, mark) = (self.links.own, mark(&self.links.organisation));
-        let properties = [("key", own.to_string()), ("org", mark.clone())];
+        let (own, organisation_tag) = (self.connections.own, organisation_tag(&self.connections.organisation));
+        let properties = [("key", own.to_string()), ("org", organisation_tag.clone())];
         let name = own.to_string()[..16].to_owned();
         let host = format!("creel-{name}.local.");
         let service = ServiceInfo::new(SERVICE, &name, &host, "", address.port(), &properties[..])?;
         daemon.register(service.enable_addr_auto())?;
         let mut events = daemon.browse(SERVICE)?;
-        let mut members = self.links.shell.signals.members.subscribe();
-        let mut found: HashMap<DeviceKey, Found> = HashMap::new();
-        let mut again = tokio::time::interval(AGAIN);
+        let mut members = self.connections.store.signals.members.subscribe();
+        let mut found: HashMap<DeviceKey, FoundDevice> = HashMap::new();
+        let mut redial = tokio::time::interval(REDIAL_INTERVAL);
         loop {
             tokio::select! {
                 event = events.recv_async() => match event {
-                    Ok(ServiceEvent::ServiceResolved(service)) => self.resolved(&service, &mark, &mut found),
+                    Ok(ServiceEvent::ServiceResolved(service)) => self.resolved(&service, &organisation_tag, &mut found),
                     Ok(ServiceEvent::ServiceRemoved(_, name)) => {
                         found.retain(|key, _| !name.starts_with(&key.to_string()[..16]));
                     }
@@ -106,12 +112,12 @@ impl Lan {
                     Err(_) => return Ok(()),
                 },
                 Ok(()) = members.changed() => {
-                    // Who was passed by may belong now: looking anew tells again of all that are there.
-                    found.retain(|key, _| self.links.shell.signals.is_member(key));
+                    // An ignored device may be a member now: browsing anew yields every device again.
+                    found.retain(|key, _| self.connections.store.signals.is_member(key));
                     events = daemon.browse(SERVICE)?;
                 }
-                () = self.links.shell.signals.road.notified() => found.values_mut().for_each(Found::hope),
-                _ = again.tick() => {}
+                () = self.connections.store.signals.redial_peers.notified() => found.values_mut().for_each(FoundDevice::retry_now),
+                _ = redial.tick() => {}
             }
             for (key, found) in &mut found {
                 self.dial(*key, found);
@@ -119,14 +125,14 @@ impl Lan {
         }
     }
 
-    fn resolved(&self, service: &ResolvedService, mark: &str, found: &mut HashMap<DeviceKey, Found>) {
+    fn resolved(&self, service: &ResolvedService, organisation_tag: &str, found: &mut HashMap<DeviceKey, FoundDevice>) {
         let Some(key) = service.get_property_val_str("key").and_then(|key| DeviceKey::parse(key).ok()) else { return };
-        // The other one dials, if it is not ourselves.
-        if service.get_property_val_str("org") != Some(mark) || key <= self.links.own {
+        // A device with a lower key dials this one; the same key is this device.
+        if service.get_property_val_str("org") != Some(organisation_tag) || key <= self.connections.own {
             return;
         }
-        // Anybody on the network can tell of any number of keys; such as are no member's cost no handshake and take no place.
-        if !self.links.shell.signals.is_member(&key) {
+        // Anybody on the network can announce any number of keys. A key that is no member's costs no handshake and no memory.
+        if !self.connections.store.signals.is_member(&key) {
             return tracing::debug!(device = %key.short(), "a device on this network is no member by the roster held here");
         }
         let port = service.get_port();
@@ -135,42 +141,45 @@ impl Lan {
         if let Some(known) = found.get_mut(&key) {
             if known.addresses != addresses {
                 known.addresses = addresses;
-                known.hope();
+                known.retry_now();
             }
-        } else if found.len() < FOUND_MAX {
-            match raw_keys::client(&self.device, raw_keys::Whom::Member(key, Arc::new(Tickets::default()))) {
+        } else if found.len() < FOUND_DEVICES_MAX {
+            match raw_keys::client_config(
+                &self.device,
+                raw_keys::ExpectedPeer::Member(key, Arc::new(Tickets::default())),
+            ) {
                 Ok(tls) => {
                     let mut config = quinn::ClientConfig::new(Arc::new(tls));
-                    config.transport_config(transport());
+                    config.transport_config(transport_config());
                     tracing::info!(device = %key.short(), "found another device on this network");
-                    found.insert(key, Found::new(addresses, config));
+                    found.insert(key, FoundDevice::new(addresses, config));
                 }
                 Err(error) => tracing::warn!("{error}"),
             }
         }
     }
 
-    fn dial(&self, key: DeviceKey, found: &mut Found) {
-        let near = {
-            let contacts = self.links.contacts.lock().unwrap_or_else(PoisonError::into_inner);
-            contacts.get(&key).is_some_and(Contact::is_near)
+    fn dial(&self, key: DeviceKey, found: &mut FoundDevice) {
+        let is_connected = {
+            let contacts = self.connections.contacts.lock().unwrap_or_else(PoisonError::into_inner);
+            contacts.get(&key).is_some_and(Contact::was_heard_recently)
         };
-        if let Some(stood) = found.dialling.take_if(|task| task.is_finished()) {
-            let stood = stood.now_or_never().and_then(Result::ok).unwrap_or_default();
-            found.again = Instant::now() + found.pause.after(stood);
+        if let Some(lifetime) = found.dialling.take_if(|task| task.is_finished()) {
+            let lifetime = lifetime.now_or_never().and_then(Result::ok).unwrap_or_default();
+            found.redial_at = Instant::now() + found.backoff.next_delay(lifetime);
         }
-        let waits = self.links.shell.signals.waiting.load(Ordering::Relaxed) > 0;
-        if near || found.dialling.is_some() || (found.again > Instant::now() && !waits) {
+        let has_waiting = self.connections.store.signals.waiting.load(Ordering::Relaxed) > 0;
+        if is_connected || found.dialling.is_some() || (found.redial_at > Instant::now() && !has_waiting) {
             return;
         }
-        let (links, endpoint) = (self.links.clone(), self.endpoint.clone());
+        let (connections, endpoint) = (self.connections.clone(), self.endpoint.clone());
         let (config, addresses) = (found.config.clone(), found.addresses.clone());
         found.dialling = Some(tokio::spawn(async move {
             for address in addresses {
                 match connect(&endpoint, &config, &address.to_string()).await {
                     Ok(connection) => {
                         let began = Instant::now();
-                        links.meet(&connection, key).await;
+                        connections.run_dialled_session(&connection, key).await;
                         return began.elapsed();
                     }
                     Err(why) => tracing::debug!(%address, "a device on this network does not answer: {why}"),

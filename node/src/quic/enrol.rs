@@ -1,9 +1,9 @@
 //! How a device becomes a member: it proves an invite to the hub, and the hub answers with the roster.
 
-use super::connection::Links;
+use super::connection::Connections;
 use super::framing::{self, FramingError};
 use super::raw_keys;
-use super::transport::{HANDSHAKE, connect, exporter, peer_key, transport};
+use super::transport::{HANDSHAKE_TIMEOUT, connect, exporter, peer_key, transport_config};
 use crate::error::NodeError;
 use crate::folder::{Folder, Settings};
 use crate::init::{refuse_known, refuse_members};
@@ -51,8 +51,11 @@ pub async fn join(data: &Path, invite: &str, hub: Option<&str>) -> Result<Joined
     refuse_members(&folder, &engine, &identity)?;
     let addresses = hub.map_or_else(|| invite.addresses.clone(), |hub| vec![hub.to_owned()]);
     let endpoint = client_endpoint()?;
-    let mut config = quinn::ClientConfig::new(Arc::new(raw_keys::client(&identity.device, raw_keys::Whom::Anyone)?));
-    config.transport_config(transport());
+    let mut config = quinn::ClientConfig::new(Arc::new(raw_keys::client_config(
+        &identity.device,
+        raw_keys::ExpectedPeer::AnyDevice,
+    )?));
+    config.transport_config(transport_config());
     let mut why = "the invite names no address".to_owned();
     for address in &addresses {
         let connection = match connect(&endpoint, &config, address).await {
@@ -125,14 +128,14 @@ async fn redeem(
             Err(error) => return Err(broken(error.to_string())),
         }
     }
-    let roster = check(&welcome, invite, &exporter, hub)?;
+    let roster = check_welcome(&welcome, invite, &exporter, hub)?;
     match roster.member(&identity.key()) {
         Some(_) => Ok(roster),
         None => Err(refused("the hub's roster does not name this device")),
     }
 }
 
-fn check(
+fn check_welcome(
     welcome: &Welcome,
     invite: &Invite,
     exporter: &[u8; 32],
@@ -157,18 +160,19 @@ fn check(
     Ok(roster)
 }
 
-impl Links {
+impl Connections {
     /// The hub's side of an enrolment: one request, one answer.
-    pub(super) async fn enrol(&self, connection: &Connection) -> Result<(), String> {
+    pub(super) async fn answer_enrolment(&self, connection: &Connection) -> Result<(), String> {
         let device = peer_key(connection).ok_or("the device showed no key")?;
         let exporter = exporter(connection).ok_or("the connection has no exporter")?;
         let (mut send, mut receive) = connection.accept_bi().await.map_err(|error| error.to_string())?;
-        let (frame, _) = framing::read(&mut receive, &self.organisation).await.map_err(|error| self.unread(&error))?;
+        let (frame, _) =
+            framing::read(&mut receive, &self.organisation).await.map_err(|error| self.read_error(&error))?;
         let Frame::Redeem(redeem) = frame else {
-            self.shell.signals.malformed.fetch_add(1, Ordering::Relaxed);
+            self.store.signals.malformed.fetch_add(1, Ordering::Relaxed);
             return Err("the device sent something else".to_owned());
         };
-        let (answers, result) = match self.shell.redeem(device, exporter, redeem).await {
+        let (answers, result) = match self.store.redeem(device, exporter, redeem).await {
             Ok(Reply::Welcome(mut welcome)) => {
                 // The whole roster may be longer than a frame.
                 let rest = welcome.entries.split_off(1);
@@ -182,7 +186,7 @@ impl Links {
         }
         let _ = send.finish();
         // The device closes when it has read the answer.
-        let _ = timeout(HANDSHAKE, connection.closed()).await;
+        let _ = timeout(HANDSHAKE_TIMEOUT, connection.closed()).await;
         result
     }
 }

@@ -1,10 +1,10 @@
 //! TLS 1.3 with raw public keys (RFC 7250): a device is its Ed25519 key, and there is no certificate to parse.
 //!
-//! The handshake proves that the peer holds its key. Whether that key belongs is the roster's to say: the dialling side
-//! knows whom it dials and takes nobody else, and the core checks the roster on every connection of either side, resumed ones
-//! too, because TLS does not ask the verifier again when it resumes.
+//! The handshake proves that the peer holds its key. Whether that key is a member's is for the roster: the dialling side accepts only
+//! the key that it dials, and the core checks the roster on every connection of either side, resumed ones too, because TLS does not
+//! ask the verifier again when it resumes.
 
-use super::tickets::{Sessions, TICKETS_GIVEN, Tickets};
+use super::tickets::{TICKETS_GIVEN, Tickets, TlsSessions};
 use crate::error::NodeError;
 use creel_protocol::id::DeviceKey;
 use ed25519_dalek::SigningKey;
@@ -36,12 +36,12 @@ pub(crate) fn key_in(spki: &[u8]) -> Option<DeviceKey> {
 
 /// Accepts a peer that holds an Ed25519 key, and if one is expected only that.
 #[derive(Debug)]
-struct Pin {
+struct RawKeyVerifier {
     expected: Option<DeviceKey>,
     provider: Arc<CryptoProvider>,
 }
 
-impl Pin {
+impl RawKeyVerifier {
     fn check(&self, end_entity: &CertificateDer<'_>) -> Result<(), Error> {
         let key =
             key_in(end_entity).ok_or_else(|| Error::General("the peer's key is not an Ed25519 key".to_owned()))?;
@@ -66,7 +66,7 @@ fn no_tls12() -> Error {
     Error::General("creel speaks TLS 1.3 only".to_owned())
 }
 
-impl ServerCertVerifier for Pin {
+impl ServerCertVerifier for RawKeyVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -105,7 +105,7 @@ impl ServerCertVerifier for Pin {
     }
 }
 
-impl ClientCertVerifier for Pin {
+impl ClientCertVerifier for RawKeyVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }
@@ -153,29 +153,29 @@ fn provider() -> Arc<CryptoProvider> {
 fn certified(key: &SigningKey, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, NodeError> {
     let pkcs8 = [PKCS8_PREFIX.as_slice(), &key.to_bytes()].concat();
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8));
-    let signing = provider.key_provider.load_private_key(private).map_err(tls)?;
+    let signing = provider.key_provider.load_private_key(private).map_err(tls_error)?;
     let spki = [SPKI_PREFIX.as_slice(), key.verifying_key().as_bytes()].concat();
     Ok(Arc::new(CertifiedKey::new(vec![CertificateDer::from(spki)], signing)))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
-fn tls(error: Error) -> NodeError {
+fn tls_error(error: Error) -> NodeError {
     NodeError::System(format!("TLS: {error}"))
 }
 
-/// The accepting side: any device may finish the handshake; a stranger then gets no further than enrolment. Whoever comes
-/// again with a ticket may speak in its first flight.
-pub(crate) fn server(
+/// The accepting side: any device may finish the handshake; a device that is no member gets no further than enrolment. A device
+/// with a ticket may send early data.
+pub(crate) fn server_config(
     key: &SigningKey,
-    sessions: Arc<Sessions>,
+    sessions: Arc<TlsSessions>,
 ) -> Result<quinn::crypto::rustls::QuicServerConfig, NodeError> {
     let provider = provider();
     let certified = certified(key, &provider)?;
-    let pin = Arc::new(Pin { expected: None, provider: Arc::clone(&provider) });
+    let verifier = Arc::new(RawKeyVerifier { expected: None, provider: Arc::clone(&provider) });
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(tls)?
-        .with_client_cert_verifier(pin)
+        .map_err(tls_error)?
+        .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(rustls::server::AlwaysResolvesServerRawPublicKeys::new(certified)));
     config.alpn_protocols = vec![ALPN_MEMBERS.to_vec(), ALPN_ENROL.to_vec()];
     // Early data needs sessions that are stored (a ticket that carries its own session never gives any), and QUIC wants
@@ -186,37 +186,40 @@ pub(crate) fn server(
     config.try_into().map_err(|error| NodeError::System(format!("TLS for QUIC: {error}")))
 }
 
-/// Whom a device dials.
+/// Which device is expected to answer.
 #[derive(Debug, Clone)]
-pub(crate) enum Whom {
-    /// Whoever answers, which then has to prove itself by the invite.
-    Anyone,
-    /// Whoever answers, who then has to be found in the roster.
+pub(crate) enum ExpectedPeer {
+    /// Any device, which then has to prove that it knows the invite.
+    AnyDevice,
+    /// Any device, which the caller then looks up in the roster.
     AnyMember,
-    /// A member, and the tickets it gave.
+    /// This member, and the tickets that it gave.
     Member(DeviceKey, Arc<Tickets>),
 }
 
-/// The dialling side. To be made once for each peer: tickets are only good with the configuration they came to.
-pub(crate) fn client(key: &SigningKey, whom: Whom) -> Result<quinn::crypto::rustls::QuicClientConfig, NodeError> {
+/// The dialling side. Made once for each peer: a ticket is valid only with the configuration that received it.
+pub(crate) fn client_config(
+    key: &SigningKey,
+    expected_peer: ExpectedPeer,
+) -> Result<quinn::crypto::rustls::QuicClientConfig, NodeError> {
     let provider = provider();
     let certified = certified(key, &provider)?;
-    let (alpn, expected, tickets) = match whom {
-        Whom::Anyone => (ALPN_ENROL, None, Resumption::disabled()),
-        Whom::AnyMember => (ALPN_MEMBERS, None, Resumption::disabled()),
-        Whom::Member(peer, tickets) => (ALPN_MEMBERS, Some(peer), Resumption::store(tickets)),
+    let (alpn, expected, tickets) = match expected_peer {
+        ExpectedPeer::AnyDevice => (ALPN_ENROL, None, Resumption::disabled()),
+        ExpectedPeer::AnyMember => (ALPN_MEMBERS, None, Resumption::disabled()),
+        ExpectedPeer::Member(peer, tickets) => (ALPN_MEMBERS, Some(peer), Resumption::store(tickets)),
     };
-    let pin = Arc::new(Pin { expected, provider: Arc::clone(&provider) });
+    let verifier = Arc::new(RawKeyVerifier { expected, provider: Arc::clone(&provider) });
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(tls)?
+        .map_err(tls_error)?
         .dangerous()
-        .with_custom_certificate_verifier(pin)
+        .with_custom_certificate_verifier(verifier)
         .with_client_cert_resolver(Arc::new(rustls::client::AlwaysResolvesClientRawPublicKeys::new(certified)));
     config.alpn_protocols = vec![alpn.to_vec()];
     config.resumption = tickets;
     config.enable_early_data = expected.is_some();
-    // The name says nothing: a device is its key.
+    // A device is its key, so the server name carries nothing.
     config.enable_sni = false;
     config.try_into().map_err(|error| NodeError::System(format!("TLS for QUIC: {error}")))
 }
@@ -224,7 +227,7 @@ pub(crate) fn client(key: &SigningKey, whom: Whom) -> Result<quinn::crypto::rust
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quic::transport::{peer_key, transport};
+    use crate::quic::transport::{peer_key, transport_config};
     use quinn::{ClientConfig, Endpoint, ServerConfig};
     use std::net::{Ipv4Addr, SocketAddr};
     use std::path::Path;
@@ -234,9 +237,9 @@ mod tests {
     }
 
     fn hub(key: &SigningKey, tickets: &Path) -> Endpoint {
-        let sessions = Arc::new(Sessions::open(tickets).expect("a file for tickets"));
-        let mut config = ServerConfig::with_crypto(Arc::new(server(key, sessions).expect("a configuration")));
-        config.transport_config(transport());
+        let sessions = Arc::new(TlsSessions::open(tickets).expect("a file for tickets"));
+        let mut config = ServerConfig::with_crypto(Arc::new(server_config(key, sessions).expect("a configuration")));
+        config.transport_config(transport_config());
         Endpoint::server(config, here()).expect("a socket")
     }
 
@@ -249,9 +252,10 @@ mod tests {
         let file = folder.path().join("tickets");
         let tickets = Arc::new(Tickets::default());
         tickets.set_urgent(true);
-        let whom = Whom::Member(DeviceKey(hub_key.verifying_key().to_bytes()), tickets);
-        let mut config = ClientConfig::new(Arc::new(client(&device_key, whom).expect("a configuration")));
-        config.transport_config(transport());
+        let expected_peer = ExpectedPeer::Member(DeviceKey(hub_key.verifying_key().to_bytes()), tickets);
+        let mut config =
+            ClientConfig::new(Arc::new(client_config(&device_key, expected_peer).expect("a configuration")));
+        config.transport_config(transport_config());
         let device = Endpoint::client(here()).expect("a socket");
         for restarted in [false, true] {
             let hub = hub(&hub_key, &file);

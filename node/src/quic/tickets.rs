@@ -1,12 +1,12 @@
-//! TLS session tickets: what lets a device speak in its first flight.
+//! TLS session tickets, with which a device sends early data.
 //!
-//! A hub gives every device some tickets when they meet, and each is good for one connection: the hub forgets it when it is
-//! shown. What comes with a ticket comes before the handshake has ended, and could have been recorded and sent again by
-//! somebody on the way; frames of edits may be taken twice without harm, so that is no danger. Who may come in is not the
-//! ticket's to say: the core asks the roster on every connection.
+//! A hub gives a device some tickets on each connection. A ticket is valid for one connection: the hub forgets it when it is used.
+//! Early data comes before the handshake has ended, and somebody on the path could have recorded it and sent it again; receiving an
+//! edit twice has no effect, so a replay does no harm. A ticket does not say who is a member: the core checks the roster on every
+//! connection.
 //!
-//! What is left out, on purpose: tickets on a device's disk (its first connection after a start takes the whole handshake),
-//! and syncing the hub's file (a ticket that is lost costs its device two flights, once).
+//! Left out on purpose: tickets on a device's disk (its first connection after a start takes the whole handshake), and syncing the
+//! hub's file (a lost ticket costs its device two flights, once).
 
 use crate::error::NodeError;
 use rustls::NamedGroup;
@@ -28,12 +28,12 @@ const SESSIONS_MAX: usize = 32_768;
 const SESSION_BYTES_MAX: usize = 2_048;
 /// Tickets that a device keeps.
 const TICKETS_MAX: usize = 32;
-/// Tickets that a device keeps for when it knows that there is a road again.
-const TICKETS_KEPT: usize = 4;
+/// Tickets that a device reserves for attempts that are likely to arrive.
+const TICKETS_RESERVED: usize = 4;
 
 /// A hub's sessions, in memory and in a file, so that tickets outlive a restart.
 #[derive(Debug)]
-pub(crate) struct Sessions(Mutex<Inner>);
+pub(crate) struct TlsSessions(Mutex<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -46,7 +46,7 @@ struct Inner {
     records: usize,
 }
 
-impl Sessions {
+impl TlsSessions {
     /// Those in the file at `path`, which is made for its owner alone if it is not there.
     pub(crate) fn open(path: &Path) -> Result<Self, NodeError> {
         let (mut held, mut order) = (HashMap::new(), VecDeque::new());
@@ -56,8 +56,8 @@ impl Sessions {
             Err(error) => return Err(NodeError::file("read", path)(error)),
         };
         let mut rest = bytes.as_slice();
-        // What a dying process left half-written ends it.
-        while let Some((key, value, next)) = record(rest) {
+        // A record that a killed process left half-written ends the file.
+        while let Some((key, value, next)) = decode_record(rest) {
             if value.is_empty() {
                 held.remove(key);
             } else if held.insert(key.to_vec(), value.to_vec()).is_none() {
@@ -65,7 +65,7 @@ impl Sessions {
             }
             rest = next;
         }
-        let file = write_anew(path, &held, &mut order).map_err(NodeError::file("write", path))?;
+        let file = rewrite(path, &held, &mut order).map_err(NodeError::file("write", path))?;
         let records = held.len();
         Ok(Self(Mutex::new(Inner { path: path.to_owned(), file, held, order, records })))
     }
@@ -77,13 +77,13 @@ impl Sessions {
 
 impl Inner {
     /// Writes down that a session came or, with no value, went.
-    fn note(&mut self, key: &[u8], value: &[u8]) {
+    fn append(&mut self, key: &[u8], value: &[u8]) {
         self.records += 1;
         let written = if self.records > 4 * SESSIONS_MAX.min(self.held.len() + 1_024) {
             self.records = self.held.len();
-            write_anew(&self.path, &self.held, &mut self.order).map(|file| self.file = file)
+            rewrite(&self.path, &self.held, &mut self.order).map(|file| self.file = file)
         } else {
-            self.file.write_all(&bytes_of(key, value))
+            self.file.write_all(&encode_record(key, value))
         };
         if let Err(error) = written {
             tracing::warn!("{}: {error}; after a restart devices take two flights more, once", self.path.display());
@@ -92,12 +92,12 @@ impl Inner {
 }
 
 /// One record: lengths of key and value, two bytes each, then both. An empty value: the session is gone.
-fn bytes_of(key: &[u8], value: &[u8]) -> Vec<u8> {
+fn encode_record(key: &[u8], value: &[u8]) -> Vec<u8> {
     let length = |bytes: &[u8]| u16::try_from(bytes.len()).unwrap_or_default().to_be_bytes();
     [&length(key), &length(value), key, value].concat()
 }
 
-fn record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+fn decode_record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (lengths, rest) = bytes.split_first_chunk::<4>()?;
     let (key, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([lengths[0], lengths[1]])))?;
     let (value, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([lengths[2], lengths[3]])))?;
@@ -105,18 +105,18 @@ fn record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 }
 
 /// Writes what is held into a new file, oldest first, and goes on in that.
-fn write_anew(path: &Path, held: &HashMap<Vec<u8>, Vec<u8>>, order: &mut VecDeque<Vec<u8>>) -> io::Result<File> {
+fn rewrite(path: &Path, held: &HashMap<Vec<u8>, Vec<u8>>, order: &mut VecDeque<Vec<u8>>) -> io::Result<File> {
     order.retain(|key| held.contains_key(key));
     let part = path.with_extension("part");
     let mut file = crate::folder::create_private(&part)?;
     for key in order.iter() {
-        file.write_all(&bytes_of(key, &held[key]))?;
+        file.write_all(&encode_record(key, &held[key]))?;
     }
     fs::rename(&part, path)?;
     Ok(file)
 }
 
-impl StoresServerSessions for Sessions {
+impl StoresServerSessions for TlsSessions {
     fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
         if value.is_empty() || value.len() > SESSION_BYTES_MAX {
             return false;
@@ -127,7 +127,7 @@ impl StoresServerSessions for Sessions {
             inner.held.remove(&oldest);
         }
         inner.held.insert(key.clone(), value.clone());
-        inner.note(&key, &value);
+        inner.append(&key, &value);
         inner.order.push_back(key);
         true
     }
@@ -139,7 +139,7 @@ impl StoresServerSessions for Sessions {
     fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
         let mut inner = self.inner();
         let value = inner.held.remove(key)?;
-        inner.note(key, &[]);
+        inner.append(key, &[]);
         Some(value)
     }
 
@@ -156,13 +156,13 @@ pub(crate) struct Tickets {
 }
 
 impl Tickets {
-    /// Whether the next connections may use up the last tickets: there is reason to believe that they arrive.
+    /// Whether the next connections may use the reserved tickets, because they are likely to arrive.
     pub(crate) fn set_urgent(&self, urgent: bool) {
         self.urgent.store(urgent, Ordering::Relaxed);
     }
 
-    /// Whether there is reason to believe that the next connection arrives, and a ticket for it.
-    pub(crate) fn carry_all(&self) -> bool {
+    /// Whether the next connection is likely to arrive and there is a ticket for it.
+    pub(crate) fn has_urgent_ticket(&self) -> bool {
         self.urgent.load(Ordering::Relaxed) && !self.held().is_empty()
     }
 
@@ -196,7 +196,7 @@ impl ClientSessionStore for Tickets {
 
     fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
         let mut held = self.held();
-        let kept = if self.urgent.load(Ordering::Relaxed) { 0 } else { TICKETS_KEPT };
+        let kept = if self.urgent.load(Ordering::Relaxed) { 0 } else { TICKETS_RESERVED };
         if held.len() > kept { held.pop_back() } else { None }
     }
 }
@@ -210,7 +210,7 @@ mod tests {
     fn sessions_outlive_a_restart() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("tickets");
-        let sessions = Sessions::open(&path).expect("a new file");
+        let sessions = TlsSessions::open(&path).expect("a new file");
         for number in 0..5_u8 {
             assert!(sessions.put(vec![number], vec![number; 40]));
         }
@@ -218,8 +218,8 @@ mod tests {
         assert_eq!(sessions.take(&[3]), None);
         drop(sessions);
         let mut torn = File::options().append(true).open(&path).expect("it is there");
-        torn.write_all(&bytes_of(&[9], &[9; 40])[..20]).expect("it is writable");
-        let sessions = Sessions::open(&path).expect("a file with a torn end");
+        torn.write_all(&encode_record(&[9], &[9; 40])[..20]).expect("it is writable");
+        let sessions = TlsSessions::open(&path).expect("a file with a torn end");
         assert_eq!(sessions.take(&[3]), None, "a ticket came back");
         assert_eq!(sessions.take(&[9]), None, "half a ticket came back");
         assert_eq!(sessions.take(&[4]), Some(vec![4; 40]));
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn sessions_are_bounded() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let sessions = Sessions::open(&folder.path().join("tickets")).expect("a new file");
+        let sessions = TlsSessions::open(&folder.path().join("tickets")).expect("a new file");
         let count = u32::try_from(SESSIONS_MAX).expect("it is small") + 10;
         for number in 0..count {
             sessions.put(number.to_be_bytes().to_vec(), vec![1]);

@@ -11,29 +11,29 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// A peer that says nothing for this long is gone. Long, because a road that was cut for a minute goes on at once where the
-/// connection still stands.
-const IDLE: Duration = Duration::from_secs(150);
-/// How often a quiet connection is kept open.
-pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(20);
-/// How long a handshake may take: several round trips of a bad road.
-pub(crate) const HANDSHAKE: Duration = Duration::from_secs(4);
-/// What goes out before the first acknowledgement: a day's records in one flight.
-const FIRST_FLIGHT_BYTES: u64 = 1 << 20;
+/// A connection on which nothing is received for this long ends. Long, because after an interruption of a minute a live connection
+/// continues at once.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(150);
+/// How often an idle connection sends a keep-alive.
+pub(crate) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
+/// How long a handshake may take: several round trips of a bad network.
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(4);
+/// The initial congestion window: a day's records go out before the first acknowledgement.
+const INITIAL_WINDOW_BYTES: u64 = 1 << 20;
 
 /// Close codes, told to the peer.
 pub(crate) const CLOSE_DONE: VarInt = VarInt::from_u32(0);
 pub(crate) const CLOSE_REFUSED: VarInt = VarInt::from_u32(1);
 
 /// The transport for both sides.
-pub(crate) fn transport() -> Arc<TransportConfig> {
+pub(crate) fn transport_config() -> Arc<TransportConfig> {
     let mut cubic = CubicConfig::default();
-    cubic.initial_window(FIRST_FLIGHT_BYTES);
+    cubic.initial_window(INITIAL_WINDOW_BYTES);
     let mut transport = TransportConfig::default();
     transport.congestion_controller_factory(Arc::new(cubic));
-    transport.max_idle_timeout(IDLE.try_into().ok());
-    transport.keep_alive_interval(Some(KEEP_ALIVE));
-    // Looking for larger datagrams would cost some 15 kB on each connection; nothing that hurries is that large.
+    transport.max_idle_timeout(IDLE_TIMEOUT.try_into().ok());
+    transport.keep_alive_interval(Some(KEEP_ALIVE_INTERVAL));
+    // MTU discovery would cost some 15 kB on each connection; nothing urgent is that large.
     transport.mtu_discovery_config(None);
     // One for the session, and one for photos each way.
     transport.max_concurrent_bidi_streams(VarInt::from_u32(4));
@@ -47,7 +47,7 @@ pub(crate) fn peer_key(connection: &Connection) -> Option<DeviceKey> {
     key_in(identity.first()?)
 }
 
-/// The value both ends of a connection derive, and nobody else.
+/// The exporter value (RFC 5705), which only the two ends of a connection can derive.
 pub(crate) fn exporter(connection: &Connection) -> Option<[u8; 32]> {
     let mut value = [0; 32];
     connection.export_keying_material(&mut value, EXPORTER_LABEL, &[]).ok().map(|()| value)
@@ -72,7 +72,7 @@ pub(crate) async fn connect(
                 endpoint.connect_with(config.clone(), target, "creel").map_err(|error| error.to_string())?;
             connecting.await.map_err(|error| error.to_string())
         };
-        match timeout(HANDSHAKE, dialled).await {
+        match timeout(HANDSHAKE_TIMEOUT, dialled).await {
             Ok(Ok(connection)) => return Ok(connection),
             Ok(Err(why)) => last = why,
             Err(_) => "no answer".clone_into(&mut last),
