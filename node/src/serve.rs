@@ -98,7 +98,7 @@ pub struct Running {
     pub http: SocketAddr,
     /// What it serves to other devices.
     pub https: Option<http::Https>,
-    /// Whether nobody could log in there yet.
+    /// Whether no person can log in there yet.
     pub nobody: bool,
     /// The organisation's name.
     pub organisation: String,
@@ -219,38 +219,38 @@ pub async fn serve(
     }
 }
 
-/// The screens' two doors, and what is behind both.
+/// The HTTP API and its two listeners.
 struct Screens {
-    listener: TcpListener,
-    away: Option<http::Away>,
+    loopback: TcpListener,
+    tls: Option<http::TlsListener>,
     api: http::Api,
 }
 
 impl Screens {
     async fn listen(
-        here: Option<SocketAddr>,
-        away: Option<&http::HttpsOptions>,
+        address: Option<SocketAddr>,
+        tls: Option<&http::HttpsOptions>,
         folder: &Folder,
         device: &str,
         parts: impl FnOnce(SocketAddr, Option<http::Https>) -> http::Parts,
     ) -> Result<Self, NodeError> {
-        let here = here.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        let (listener, http) = http::listen(here).await?;
-        let away = match away {
-            Some(options) => Some(http::Away::listen(options, folder, device).await?),
+        let address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let (loopback, http) = http::listen(address).await?;
+        let tls = match tls {
+            Some(options) => Some(http::TlsListener::listen(options, folder, device).await?),
             None => None,
         };
-        let api = http::Api::new(parts(http, away.as_ref().map(|away| away.shown.clone())))?;
-        Ok(Self { listener, away, api })
+        let api = http::Api::new(parts(http, tls.as_ref().map(|tls| tls.shown.clone())))?;
+        Ok(Self { loopback, tls, api })
     }
 
     /// Serves until what it gives is dropped.
     fn serve(self) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
-        if let Some(away) = self.away {
-            tasks.spawn(away.serve(self.api.clone()));
+        if let Some(tls) = self.tls {
+            tasks.spawn(tls.serve(self.api.clone()));
         }
-        tasks.spawn(http::serve(self.listener, self.api));
+        tasks.spawn(http::serve(self.loopback, self.api));
         tasks
     }
 }
@@ -281,7 +281,7 @@ fn dial_hub(
     Ok(())
 }
 
-/// Dials devices whose address somebody wrote down, and notices when the network changes.
+/// Dials devices at configured addresses, and dials every peer again when the network changes.
 fn dial_peers(connections: &Connections, endpoint: &Endpoint, identity: &Identity, mut peers: Vec<String>) {
     peers.sort_unstable();
     peers.dedup();
@@ -294,8 +294,8 @@ fn dial_peers(connections: &Connections, endpoint: &Endpoint, identity: &Identit
     }
 }
 
-/// Puts what was saved from a damaged store into the store that took its place. What stands on edits that only peers have
-/// is tried again at the next start, should it not have come until then.
+/// Admits the edits that were saved from a damaged store. Edits whose predecessors only peers have are tried again at the next start,
+/// if the predecessors have not arrived until then.
 async fn salvage(store: StoreHandle, folder: Folder, organisation: OrganisationId) {
     let saved = match folder.salvage() {
         Ok(saved) if saved.is_empty() => return,

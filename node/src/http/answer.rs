@@ -1,4 +1,4 @@
-//! Answers: JSON, and errors in words that say what to do.
+//! Answers: JSON, and errors that say what to do.
 
 use axum::Json;
 use axum::body::{Body, to_bytes};
@@ -42,7 +42,7 @@ impl From<crate::NodeError> for ApiError {
 }
 
 /// An error at an address that people follow, said in English and Chinese: a page for a browser, JSON for anything else.
-pub(super) fn lost(status: StatusCode, asked: &HeaderMap, [en, zh]: [&str; 2]) -> Response {
+pub(super) fn error_page(status: StatusCode, asked: &HeaderMap, [en, zh]: [&str; 2]) -> Response {
     let accepts = asked.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok()).unwrap_or_default();
     if !accepts.contains("text/html") {
         return error(status, &format!("{en} · {zh}")).into_response();
@@ -56,15 +56,15 @@ pub(super) fn lost(status: StatusCode, asked: &HeaderMap, [en, zh]: [&str; 2]) -
 }
 
 /// A reply of another kind than the one asked for: can't happen, and is no reason to stop.
-pub(crate) fn confused() -> ApiError {
+pub(crate) fn unexpected_reply() -> ApiError {
     error(StatusCode::INTERNAL_SERVER_ERROR, "the node gave another answer than the one asked for; please report this")
 }
 
 /// Bytes of an error's text that are read.
 const TEXT_BYTES_MAX: usize = 4_096;
 
-/// An error of the HTTP library's own, such as for a query it can't read, told as all others are.
-pub(super) async fn in_words(response: Response) -> Response {
+/// An error of the HTTP library's own, such as for a query string that it can't read, as JSON like all other errors.
+pub(super) async fn as_json_error(response: Response) -> Response {
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     let json = HeaderValue::from_static("application/json");

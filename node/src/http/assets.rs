@@ -6,14 +6,14 @@ use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use include_dir::{Dir, include_dir};
 
-static BUILT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/web/dist");
+static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/web/dist");
 
 /// What a page may load and do: its own files, and pictures that it made itself.
 const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; \
                       connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'self'; object-src 'none'; \
                       frame-ancestors ";
 
-/// What every answer says to browsers of what it may do.
+/// The security headers of every answer.
 #[derive(Debug)]
 pub(super) struct Policy {
     content: HeaderValue,
@@ -41,7 +41,7 @@ fn is_origin(text: &str) -> bool {
 pub(super) async fn file(uri: Uri) -> Response {
     let path = uri.path().trim_start_matches('/');
     let path = if path.is_empty() { "index.html" } else { path };
-    let Some(file) = BUILT.get_file(path) else {
+    let Some(file) = FILES.get_file(path) else {
         return error(StatusCode::NOT_FOUND, "there is nothing here: the screens begin at /, the API is under /api/v1")
             .into_response();
     };
@@ -63,8 +63,8 @@ pub(super) async fn file(uri: Uri) -> Response {
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, keep)], file.contents()).into_response()
 }
 
-/// What every answer says to browsers.
-pub(super) fn harden(response: &mut Response, policy: &Policy) {
+/// Adds the security headers.
+pub(super) fn add_security_headers(response: &mut Response, policy: &Policy) {
     let headers = response.headers_mut();
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert_with(|| policy.content.clone());
     if policy.unframed {

@@ -1,8 +1,8 @@
-//! What can be done. Every answer comes after what was done is durable.
+//! Requests that make edits, or change something else. Every answer comes after the change is durable.
 
 use super::Api;
-use super::answer::{ApiError, confused, error};
-use super::session::Who;
+use super::answer::{ApiError, error, unexpected_reply};
+use super::session::Requester;
 use crate::quic::framing;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -23,7 +23,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::Ordering;
 
 /// Characters of an idempotency key.
-const KEY_MAX: usize = 200;
+const KEY_CHARS_MAX: usize = 200;
 /// Orders in one call.
 const ORDERS_MAX: usize = 1_000;
 /// Bytes of roster entries and edits in one call.
@@ -35,7 +35,7 @@ const INVITE_MS: u64 = 7 * 24 * 3_600 * 1_000;
 /// what the first one did.
 fn tap(headers: &HeaderMap) -> Result<Tap, ApiError> {
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
-    if key.is_empty() || key.len() > KEY_MAX {
+    if key.is_empty() || key.len() > KEY_CHARS_MAX {
         let why =
             "send an Idempotency-Key header of 1 to 200 characters, new for each act and the same when trying again";
         return Err(error(StatusCode::BAD_REQUEST, why));
@@ -48,19 +48,19 @@ pub(super) fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, ApiError> {
         .map_err(|why| error(StatusCode::BAD_REQUEST, &format!("the request's JSON is not as it should be: {why}")))
 }
 
-async fn make(api: &Api, headers: &HeaderMap, by: Option<String>, act: Act) -> Result<Vec<Made>, ApiError> {
+async fn execute(api: &Api, headers: &HeaderMap, by: Option<String>, act: Act) -> Result<Vec<Made>, ApiError> {
     match api.store.command(tap(headers)?, by, act).await? {
         Reply::Made(made) => Ok(made),
-        _ => Err(confused()),
+        _ => Err(unexpected_reply()),
     }
 }
 
-fn several(made: &[Made]) -> Json<Value> {
+fn list_of(made: &[Made]) -> Json<Value> {
     Json(json!(made))
 }
 
 fn one(made: &[Made]) -> Result<Json<Value>, ApiError> {
-    made.first().map(|made| Json(json!(made))).ok_or_else(confused)
+    made.first().map(|made| Json(json!(made))).ok_or_else(unexpected_reply)
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,12 +73,14 @@ struct RecordRequest {
 
 pub(super) async fn record(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(requester): Extension<Requester>,
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     let RecordRequest { shipments, by, record } = body(&bytes)?;
-    Ok(several(&make(&api, &headers, who.by(by), Act::Record { shipments, record, role: who.role }).await?))
+    Ok(list_of(
+        &execute(&api, &headers, requester.by(by), Act::Record { shipments, record, role: requester.role }).await?,
+    ))
 }
 
 #[derive(Debug, Deserialize)]
@@ -91,12 +93,12 @@ struct MeasureRequest {
 
 pub(super) async fn measure(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(requester): Extension<Requester>,
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     let MeasureRequest { shipments, by, measure } = body(&bytes)?;
-    Ok(several(&make(&api, &headers, who.by(by), Act::Measure { shipments, measure }).await?))
+    Ok(list_of(&execute(&api, &headers, requester.by(by), Act::Measure { shipments, measure }).await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -111,7 +113,7 @@ struct PlanRequest {
 
 pub(super) async fn plan(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(requester): Extension<Requester>,
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Result<Json<Value>, ApiError> {
@@ -121,7 +123,7 @@ pub(super) async fn plan(
         Some(_) => return Err(error(StatusCode::BAD_REQUEST, "name shipments or give a filter, not both")),
         None => Targets::Named(shipments),
     };
-    Ok(several(&make(&api, &headers, who.by(by), Act::Plan { targets, fields }).await?))
+    Ok(list_of(&execute(&api, &headers, requester.by(by), Act::Plan { targets, fields }).await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -134,12 +136,12 @@ struct SayRequest {
 
 pub(super) async fn say(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(requester): Extension<Requester>,
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     let SayRequest { shipment, by, text } = body(&bytes)?;
-    one(&make(&api, &headers, who.by(by), Act::Say { shipment, text }).await?)
+    one(&execute(&api, &headers, requester.by(by), Act::Say { shipment, text }).await?)
 }
 
 #[derive(Debug, Deserialize)]
@@ -154,12 +156,12 @@ struct ResolveRequest {
 
 pub(super) async fn resolve(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(requester): Extension<Requester>,
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     let ResolveRequest { shipment, by, settle, uphold, note } = body(&bytes)?;
-    one(&make(&api, &headers, who.by(by), Act::Resolve { shipment, settle, uphold, note }).await?)
+    one(&execute(&api, &headers, requester.by(by), Act::Resolve { shipment, settle, uphold, note }).await?)
 }
 
 #[derive(Debug, Deserialize)]
@@ -172,13 +174,13 @@ struct RetractRequest {
 
 pub(super) async fn retract(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(requester): Extension<Requester>,
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     let RetractRequest { edit, by, note } = body(&bytes)?;
-    let own = !matches!(who.role, None | Some(Role::Dispatcher | Role::Admin));
-    one(&make(&api, &headers, who.by(by), Act::Retract { edit, note, own }).await?)
+    let own = !matches!(requester.role, None | Some(Role::Dispatcher | Role::Admin));
+    one(&execute(&api, &headers, requester.by(by), Act::Retract { edit, note, own }).await?)
 }
 
 #[derive(Debug, Deserialize)]
@@ -191,7 +193,7 @@ struct ImportRequest {
 
 pub(super) async fn import(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(requester): Extension<Requester>,
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Result<Json<Value>, ApiError> {
@@ -199,9 +201,9 @@ pub(super) async fn import(
     if orders.len() > ORDERS_MAX {
         return Err(error(StatusCode::PAYLOAD_TOO_LARGE, "send at most 1,000 orders in one call"));
     }
-    match api.store.command(tap(&headers)?, who.by(None), Act::Import { orders, dry_run }).await? {
+    match api.store.command(tap(&headers)?, requester.by(None), Act::Import { orders, dry_run }).await? {
         Reply::Imported(report) => Ok(Json(json!(report))),
-        _ => Err(confused()),
+        _ => Err(unexpected_reply()),
     }
 }
 
@@ -211,7 +213,7 @@ pub(super) async fn invite(State(api): State<Api>, headers: HeaderMap, bytes: By
     let act = Act::Invite { request, expires, addresses: addresses(api.quic) };
     match api.store.command(tap(&headers)?, None, act).await? {
         Reply::Invited(invite) => Ok(Json(json!({ "invite": invite, "expires": time::rfc3339_at(expires) }))),
-        _ => Err(confused()),
+        _ => Err(unexpected_reply()),
     }
 }
 
@@ -232,7 +234,7 @@ fn addresses(quic: SocketAddr) -> Vec<String> {
     [outward, here].into_iter().flatten().map(|ip| SocketAddr::new(ip, quic.port()).to_string()).collect()
 }
 
-/// Takes frames that came by hand. Whatever was refused is told; the rest is durable when this is answered.
+/// Admits the frames of a pack. The answer names what was refused; the rest is durable when it is sent.
 pub(super) async fn unpack(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
     // An edit is taken once however often it comes; the key is asked for as on every POST.
     tap(&headers)?;
@@ -260,7 +262,7 @@ pub(super) async fn unpack(State(api): State<Api>, headers: HeaderMap, bytes: By
             Err(why) => return Err(error(StatusCode::BAD_REQUEST, &format!("this is no part of a pack: {why}"))),
         }
     }
-    let Reply::Unpacked(mut report) = api.store.unpack(entries, edits).await? else { return Err(confused()) };
+    let Reply::Unpacked(mut report) = api.store.unpack(entries, edits).await? else { return Err(unexpected_reply()) };
     report.refused += bad.len();
     report.why.extend(bad.into_iter().take(20));
     Ok(Json(json!(report)))
@@ -274,10 +276,10 @@ pub(super) async fn photo(State(api): State<Api>, headers: HeaderMap, bytes: Byt
     }
     let folder = api.folder.clone();
     let kept = tokio::task::spawn_blocking(move || crate::photos::files::keep(&folder, &bytes)).await;
-    Ok(Json(json!({ "hash": kept.map_err(|_| confused())?? })))
+    Ok(Json(json!({ "hash": kept.map_err(|_| unexpected_reply())?? })))
 }
 
-/// There may be a road again: whoever keeps connections tries at once, and may use what it has kept for that.
+/// Dials the hub and all other peers at once, because the network may be back; the reserved tickets may be used for it.
 pub(super) async fn nudge(State(api): State<Api>, headers: HeaderMap) -> Result<Json<Value>, ApiError> {
     tap(&headers)?;
     api.store.signals.redial_now();
@@ -315,9 +317,9 @@ pub(super) async fn publish(State(api): State<Api>, headers: HeaderMap, bytes: B
     }
     match api.store.command(tap(&headers)?, None, Act::Publish { toml }).await? {
         Reply::Workflows(workflows) => {
-            let current = workflows.into_iter().find(|workflow| workflow.current).ok_or_else(confused)?;
+            let current = workflows.into_iter().find(|workflow| workflow.current).ok_or_else(unexpected_reply)?;
             Ok(Json(json!(current)))
         }
-        _ => Err(confused()),
+        _ => Err(unexpected_reply()),
     }
 }

@@ -1,5 +1,5 @@
-//! What a refused request still sends is read, so that its sender comes to read why: a connection that is closed with bytes unread is
-//! reset, and a browser then tells of no answer at all.
+//! Reads the rest of a refused request's body, so that its sender gets to read the refusal: a connection that is closed with unread
+//! bytes is reset, and a browser then reports no answer at all.
 
 use crate::photos::files::PHOTO_BYTES_MAX;
 use axum::body::{Body, Bytes};
@@ -13,22 +13,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Bytes that are read and dropped; who sends more finds the connection closed.
-const UNREAD_BYTES_MAX: usize = 2 * PHOTO_BYTES_MAX;
+/// Bytes that are read and dropped; a longer body finds the connection closed.
+const DRAINED_BYTES_MAX: usize = 2 * PHOTO_BYTES_MAX;
 /// How long that may take.
-const UNREAD_TIME: Duration = Duration::from_secs(10);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A body that is still at hand when its request has been answered.
+/// A body that can still be read when its request has been answered.
 #[derive(Clone)]
-struct Kept(Arc<Mutex<Body>>);
+struct SharedBody(Arc<Mutex<Body>>);
 
-impl Kept {
+impl SharedBody {
     fn body(&self) -> MutexGuard<'_, Body> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl HttpBody for Kept {
+impl HttpBody for SharedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -45,24 +45,24 @@ impl HttpBody for Kept {
     }
 }
 
-pub(super) async fn finish(request: Request, next: Next) -> Response {
-    // HTTP/2 ends one request without the others; and who asks before it sends has nothing on its way.
+pub(super) async fn drain_body(request: Request, next: Next) -> Response {
+    // HTTP/2 ends one request without the others; and a client that expects “100 Continue” has sent no body yet.
     if request.version() >= Version::HTTP_2 || request.headers().contains_key(header::EXPECT) {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
-    let mut kept = Kept(Arc::new(Mutex::new(body)));
-    let response = next.run(Request::from_parts(parts, Body::new(kept.clone()))).await;
+    let mut body_too = SharedBody(Arc::new(Mutex::new(body)));
+    let response = next.run(Request::from_parts(parts, Body::new(body_too.clone()))).await;
     let rest = async {
         let mut bytes = 0;
-        while bytes < UNREAD_BYTES_MAX && !kept.is_end_stream() {
-            match std::future::poll_fn(|cx| Pin::new(&mut kept).poll_frame(cx)).await {
+        while bytes < DRAINED_BYTES_MAX && !body_too.is_end_stream() {
+            match std::future::poll_fn(|cx| Pin::new(&mut body_too).poll_frame(cx)).await {
                 Some(Ok(frame)) => bytes += frame.data_ref().map_or(0, Bytes::len),
                 Some(Err(_)) | None => break,
             }
         }
     };
     // What came of it changes nothing of the answer.
-    let _ = tokio::time::timeout(UNREAD_TIME, rest).await;
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, rest).await;
     response
 }

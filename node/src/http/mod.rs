@@ -1,8 +1,8 @@
 //! The HTTP API under `/api/v1`, for this device's screens and commands.
 //!
-//! It listens on loopback, and if it is told to behind TLS for other devices (`tls_listener`). A client shows the token from the data folder, a
-//! browser the cookie of a session; requests for another host (DNS rebinding) or from another origin are refused. What it serves is described by `openapi.json`, which a test holds against the
-//! routes. Beside it are the screens (`assets`) and the customers' pages (`tracking_page`).
+//! It listens on loopback and, where configured, behind TLS for other devices (`tls_listener`). A client shows the token from the data
+//! folder, a browser the cookie of a session; requests for another host (DNS rebinding) or from another origin are refused.
+//! `openapi.json` describes the API, and a test holds it against the routes. `commands` make edits, `queries` read. Beside it are the screens (`assets`) and the customers' pages (`tracking_page`).
 
 mod answer;
 mod assets;
@@ -34,16 +34,16 @@ use creel_protocol::roster::Role;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-pub(crate) use tls_listener::Away;
+pub(crate) use tls_listener::TlsListener;
 pub use tls_listener::{Https, HttpsOptions};
 use tokio::net::TcpListener;
 
 /// Bytes of a login.
 const LOGIN_BYTES_MAX: usize = 4_096;
 /// Bytes of a request that names things; photos, packs and orders may be longer.
-const ACT_BYTES_MAX: usize = 8 << 20;
+const REQUEST_BYTES_MAX: usize = 8 << 20;
 /// How long a request of somebody unknown may take, in all.
-const STRANGERS: Duration = Duration::from_secs(30);
+const ANONYMOUS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What `/api/v1/openapi.json` serves.
 pub(crate) const OPENAPI: &str = include_str!("openapi.json");
@@ -57,8 +57,8 @@ pub(crate) struct Shared {
     parts: Parts,
     pub(crate) sessions: session::Sessions,
     pub(crate) people: people::People,
-    /// Turns at checking a PIN.
-    pub(crate) logins: login_limit::Lanes,
+    /// Limits how many PINs are checked at once.
+    pub(crate) logins: login_limit::LoginLimits,
     /// What pages may load and who may frame them.
     policy: assets::Policy,
     token: blake3::Hash,
@@ -78,13 +78,13 @@ impl std::ops::Deref for Shared {
     }
 }
 
-/// By which door a request came in.
+/// The listener that accepted a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Door {
+pub(crate) enum Listener {
     /// Loopback: programs and browsers on this device.
-    Here,
-    /// TLS: other devices, and strangers. Whoever is to do something there has logged in.
-    Away,
+    Loopback,
+    /// TLS: other devices, and strangers. Everything but the public paths needs a login.
+    Tls,
 }
 
 /// What an API is made of.
@@ -104,11 +104,11 @@ pub(crate) struct Parts {
 impl Api {
     pub(crate) fn new(parts: Parts) -> Result<Self, NodeError> {
         let secret = parts.folder.api_token()?;
-        let away = parts.https.as_ref().map_or(0, |https| https.address.port());
+        let tls_port = parts.https.as_ref().map_or(0, |https| https.address.port());
         Ok(Self(Arc::new(Shared {
-            sessions: session::Sessions::new(&secret, parts.http.port(), away),
+            sessions: session::Sessions::new(&secret, parts.http.port(), tls_port),
             people: people::People::open(&parts.folder)?,
-            logins: login_limit::Lanes::default(),
+            logins: login_limit::LoginLimits::default(),
             policy: assets::policy(parts.framed_by.as_deref())?,
             token: blake3::hash(secret.as_bytes()),
             parts,
@@ -171,44 +171,48 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
     ]
 }
 
-fn router(api: Api, door: Door) -> Router {
+fn router(api: Api, listener: Listener) -> Router {
     let v1 = routes().into_iter().fold(Router::new(), |router, (path, handler)| router.route(path, handler));
     Router::new()
         .nest("/api/v1", v1)
         .route("/open", get(session::open))
         .route("/t/{token}", get(tracking_page::page))
         .fallback(assets::file)
-        .layer(DefaultBodyLimit::max(ACT_BYTES_MAX))
-        .layer(middleware::from_fn_with_state((api.clone(), door), guard))
-        .layer(middleware::from_fn(drain::finish))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .layer(middleware::from_fn_with_state((api.clone(), listener), guard))
+        .layer(middleware::from_fn(drain::drain_body))
         .with_state(api)
 }
 
 /// Serves until the listener's task is dropped.
 pub(crate) async fn serve(listener: TcpListener, api: Api) {
-    if let Err(error) = axum::serve(listener, router(api, Door::Here)).await {
+    if let Err(error) = axum::serve(listener, router(api, Listener::Loopback)).await {
         tracing::error!("the HTTP API ended: {error}");
     }
 }
 
 /// Refuses requests for another host, from another origin, or from nobody it knows.
-async fn guard(State((api, door)): State<(Api, Door)>, request: Request, next: Next) -> Result<Response, ApiError> {
+async fn guard(
+    State((api, listener)): State<(Api, Listener)>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
     let headers = request.headers();
     // HTTP/2 tells the host in the address.
     let host = text(headers, &header::HOST).or(request.uri().authority().map(Authority::as_str)).unwrap_or_default();
-    if !answers_to(&api, door, host) {
-        return Err(error(StatusCode::FORBIDDEN, &not_called(&api, door)));
+    if !is_own_host(&api, listener, host) {
+        return Err(error(StatusCode::FORBIDDEN, &wrong_host(&api, listener)));
     }
     if let Some(origin) = headers.get(header::ORIGIN) {
-        let scheme = match door {
-            Door::Here => "http://",
-            Door::Away => "https://",
+        let scheme = match listener {
+            Listener::Loopback => "http://",
+            Listener::Tls => "https://",
         };
         let origin = origin.to_str().ok().and_then(|origin| origin.strip_prefix(scheme));
-        let ours = origin.is_some_and(|origin| match door {
+        let ours = origin.is_some_and(|origin| match listener {
             // By which of its names does not matter on this device.
-            Door::Here => answers_to(&api, door, origin),
-            Door::Away => origin == host,
+            Listener::Loopback => is_own_host(&api, listener, origin),
+            Listener::Tls => origin == host,
         });
         if !ours {
             return Err(error(StatusCode::FORBIDDEN, "requests from other sites are refused"));
@@ -217,92 +221,95 @@ async fn guard(State((api, door)): State<(Api, Door)>, request: Request, next: N
     let path = request.uri().path().to_owned();
     let shown = text(headers, &header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
     // Comparing hashes takes the same time whatever differs. The token is for programs on this device.
-    let known = door == Door::Here && shown.is_some_and(|token| blake3::hash(token.as_bytes()) == api.token);
-    let who = if known {
-        Some(session::Who::owner())
+    let known =
+        listener == Listener::Loopback && shown.is_some_and(|token| blake3::hash(token.as_bytes()) == api.token);
+    let requester = if known {
+        Some(session::Requester::owner())
     } else {
-        api.sessions.who(door, headers, &api.people, crate::store_thread::now().0)
+        api.sessions.requester(listener, headers, &api.people, crate::store_thread::now().0)
     };
-    if let Some(who) = &who {
-        if !may(who, request.method(), &path) {
+    if let Some(requester) = &requester {
+        if !is_allowed(requester, request.method(), &path) {
             return Err(error(StatusCode::FORBIDDEN, "your role may not do this: ask a dispatcher or an admin"));
         }
-    } else if path.starts_with("/api/") && !OPEN.contains(&path.as_str()) {
-        let why = match door {
-            Door::Here => {
+    } else if path.starts_with("/api/") && !PUBLIC_PATHS.contains(&path.as_str()) {
+        let why = match listener {
+            Listener::Loopback => {
                 "open creel in a browser with “creel open”, or show the token from the data folder's file “api-token”: \
                  Authorization: Bearer TOKEN"
             }
-            Door::Away => "log in first · 请先登录",
+            Listener::Tls => "log in first · 请先登录",
         };
         return Err(error(StatusCode::UNAUTHORIZED, why));
     }
-    if let Some(who) = &who
+    if let Some(requester) = &requester
         && request.method() == Method::POST
-        && !is_shown(who, headers)
+        && !shows_requester(requester, headers)
     {
-        let now = who.person.as_deref().unwrap_or("the owner of this device");
+        let now = requester.person.as_deref().unwrap_or("the owner of this device");
         let why =
             format!("{now} is logged in here now: reload this page to go on · 现在登录的是“{now}”，请重新载入页面");
         return Err(error(StatusCode::CONFLICT, &why));
     }
     let mut request = request;
-    request.extensions_mut().insert(door);
-    if request.extensions().get::<login_limit::From>().is_none() {
-        request.extensions_mut().insert(login_limit::From(None));
+    request.extensions_mut().insert(listener);
+    if request.extensions().get::<login_limit::ClientAddress>().is_none() {
+        request.extensions_mut().insert(login_limit::ClientAddress(None));
     }
-    let response = if let Some(who) = who {
-        request.extensions_mut().insert(who);
+    let response = if let Some(requester) = requester {
+        request.extensions_mut().insert(requester);
         next.run(request).await
     } else {
-        // Strangers may not hold a request open.
-        let timely = tokio::time::timeout(STRANGERS, next.run(request)).await;
+        // A request without a login may not stay open.
+        let timely = tokio::time::timeout(ANONYMOUS_TIMEOUT, next.run(request)).await;
         let late = || error(StatusCode::REQUEST_TIMEOUT, "that took too long: try again · 超时，请重试");
         timely.unwrap_or_else(|_| late().into_response())
     };
-    let mut response = if path.starts_with("/api/") { answer::in_words(response).await } else { response };
+    let mut response = if path.starts_with("/api/") { answer::as_json_error(response).await } else { response };
     if path.starts_with("/api/") {
         response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
-    assets::harden(&mut response, &api.policy);
+    assets::add_security_headers(&mut response, &api.policy);
     Ok(response)
 }
 
-/// Whether the screen that sends a request shows the one who is logged in. Tabs share a cookie, and one may still show somebody else.
-fn is_shown(who: &session::Who, headers: &HeaderMap) -> bool {
+/// Whether the screen that sends a request shows the person who is logged in. Tabs share a cookie, and one may still show another person.
+fn shows_requester(requester: &session::Requester, headers: &HeaderMap) -> bool {
     let Some(shown) = headers.get("creel-person").and_then(|value| value.to_str().ok()) else { return true };
     let shown = percent_encoding::percent_decode_str(shown).decode_utf8_lossy();
-    shown == who.person.as_deref().unwrap_or_default()
+    shown == requester.person.as_deref().unwrap_or_default()
 }
 
 /// Whether this node is called so by a browser that was not led here by somebody else's name.
-fn answers_to(api: &Api, door: Door, host: &str) -> bool {
-    match door {
-        Door::Here => {
+fn is_own_host(api: &Api, listener: Listener, host: &str) -> bool {
+    match listener {
+        Listener::Loopback => {
             let port = api.http.port();
             // Browsers leave out the port that HTTP has by itself.
             let is = |name: &&str| host == format!("{name}:{port}") || (port == 80 && *host == **name);
             ["127.0.0.1", "localhost", "[::1]"].iter().any(is)
         }
-        Door::Away => api.https.as_ref().is_some_and(|https| https.answers_to(host)),
+        Listener::Tls => api.https.as_ref().is_some_and(|https| https.is_own_host(host)),
     }
 }
 
-fn not_called(api: &Api, door: Door) -> String {
+fn wrong_host(api: &Api, listener: Listener) -> String {
     let port = api.http.port();
-    match door {
-        Door::Here => format!("this node answers to 127.0.0.1:{port} and localhost:{port} only"),
-        Door::Away => "this node is not called so: use its IP address, or start it with --https-name NAME".to_owned(),
+    match listener {
+        Listener::Loopback => format!("this node answers to 127.0.0.1:{port} and localhost:{port} only"),
+        Listener::Tls => {
+            "this node is not called so: use its IP address, or start it with --https-name NAME".to_owned()
+        }
     }
 }
 
-/// What anybody who reaches this node may ask.
-const OPEN: [&str; 3] = ["/api/v1/openapi.json", "/api/v1/people-names", "/api/v1/login"];
+/// The paths that need no login.
+const PUBLIC_PATHS: [&str; 3] = ["/api/v1/openapi.json", "/api/v1/people-names", "/api/v1/login"];
 
-/// What a person may do who shares this device. Edits are judged by the device's role everywhere; what its people may do is for this
-/// device to see to.
-fn may(who: &session::Who, method: &Method, path: &str) -> bool {
-    let Some(role) = who.role else { return true };
+/// Whether a person who shares this device may make a request. Other nodes judge an edit by the device's role; this node alone judges what
+/// its people may do.
+fn is_allowed(requester: &session::Requester, method: &Method, path: &str) -> bool {
+    let Some(role) = requester.role else { return true };
     let reads = method == Method::GET && !path.starts_with("/api/v1/pack");
     let acts: &[&str] = match role {
         Role::Admin => return true,

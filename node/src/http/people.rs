@@ -1,10 +1,10 @@
-//! People who share this device: each logs in with a PIN, and what they do is signed by the device and names them.
+//! People who share this device: each logs in with a PIN; the device signs their edits, which name them.
 
-use super::answer::{ApiError, confused, error};
+use super::answer::{ApiError, error, unexpected_reply};
 use super::commands::body;
-use super::login_limit::From;
-use super::session::Who;
-use super::{Api, Door};
+use super::login_limit::ClientAddress;
+use super::session::Requester;
+use super::{Api, Listener};
 use crate::error::NodeError;
 use crate::folder::Folder;
 use crate::people::Person;
@@ -23,20 +23,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// Wrong PINs in a row, after which a name has to wait.
-const WRONG_MAX: u32 = 5;
+const WRONG_TRIES_MAX: u32 = 5;
 /// The same for all addresses together, from which a stranger could try.
-const WRONG_OF_ALL_MAX: u32 = 50;
+const WRONG_TRIES_TOTAL_MAX: u32 = 50;
 /// Names and addresses whose wrong tries are remembered.
-const TRIED_MAX: usize = 10_000;
+const TRIED_NAMES_MAX: usize = 10_000;
 /// How long it waits then; twice as long after each further one, up to the longest.
-const WAIT: Duration = Duration::from_secs(60);
-const WAIT_MAX: Duration = Duration::from_secs(3_600);
+const LOCKOUT_MIN: Duration = Duration::from_secs(60);
+const LOCKOUT_MAX: Duration = Duration::from_secs(3_600);
 /// After so long without a try, the wrong ones are forgotten.
-const FORGOTTEN: Duration = Duration::from_secs(86_400);
+const TRIES_RESET_AFTER: Duration = Duration::from_secs(86_400);
 /// Characters of a PIN, at least and at most.
-const PIN: (usize, usize) = (4, 64);
+const PIN_CHARS: (usize, usize) = (4, 64);
 /// Characters of a PIN that lets somebody in from another device. At one try an hour, eight digits last ten thousand years.
-const PIN_AWAY: usize = 8;
+const REMOTE_PIN_CHARS_MIN: usize = 8;
 /// Characters of a name, and names.
 const NAME_CHARS_MAX: usize = 60;
 const PEOPLE_MAX: usize = 500;
@@ -46,19 +46,19 @@ const PEOPLE_MAX: usize = 500;
 pub(crate) struct People {
     folder: Folder,
     all: RwLock<BTreeMap<String, Person>>,
-    /// Wrong tries at each name, whether somebody has it or not. Those from elsewhere are counted apart, so that a stranger can lock nobody
-    /// out of the device itself: for each address, and for all of them together.
+    /// Wrong tries at each name, whether it exists or not. Tries at the TLS listener are counted apart, for each address and for all
+    /// addresses together, so that a stranger can lock nobody out of the device itself.
     wrong: Mutex<HashMap<Tried, (u32, Instant)>>,
     /// What is checked where there is no such name, so that the time taken does not tell.
-    nobody: String,
+    decoy_hash: String,
 }
 
-/// Which name was tried, at which door, and from which address; for all addresses together none.
-type Tried = (String, Door, Option<IpAddr>);
+/// The name that was tried, the listener, and the address; no address for all addresses together.
+type Tried = (String, Listener, Option<IpAddr>);
 
-/// What became of a login.
+/// The result of a login.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Checked {
+pub(crate) enum LoginResult {
     Right(Role),
     Wrong,
     /// To wait for so many seconds.
@@ -69,8 +69,8 @@ pub(crate) enum Checked {
 
 impl People {
     pub(crate) fn open(folder: &Folder) -> Result<Self, NodeError> {
-        let nobody = hashed("nobody's")?;
-        Ok(Self { folder: folder.clone(), all: RwLock::new(folder.people()?), wrong: Mutex::default(), nobody })
+        let decoy_hash = hash_pin("nobody's")?;
+        Ok(Self { folder: folder.clone(), all: RwLock::new(folder.people()?), wrong: Mutex::default(), decoy_hash })
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Person>> {
@@ -86,7 +86,7 @@ impl People {
     }
 
     /// What a session remembers of a PIN: it ends when the PIN is another.
-    pub(super) fn mark(&self, name: &str) -> Option<[u8; 8]> {
+    pub(super) fn pin_mark(&self, name: &str) -> Option<[u8; 8]> {
         let kept = self.read().get(name)?.pin.clone();
         blake3::hash(kept.as_bytes()).as_bytes()[..8].try_into().ok()
     }
@@ -100,52 +100,52 @@ impl People {
         &self,
         name: &str,
         pin: &str,
-        door: Door,
-        From(from): From,
+        listener: Listener,
+        ClientAddress(from): ClientAddress,
         memory: &mut Vec<Block>,
-    ) -> Checked {
-        if door == Door::Away && pin.chars().count() < PIN_AWAY {
-            return Checked::TooShort;
+    ) -> LoginResult {
+        if listener == Listener::Tls && pin.chars().count() < REMOTE_PIN_CHARS_MIN {
+            return LoginResult::TooShort;
         }
         let person = self.read().get(name).cloned();
         // A try counts before it is looked at: many at once are as many. One at a name that nobody has counts alike, because
         // whoever is told to wait would know that it is one.
-        if let Err(wait) = self.count_try(name, door, from) {
-            return Checked::TooOften(wait.as_secs() + 1);
+        if let Err(wait) = self.count_try(name, listener, from) {
+            return LoginResult::TooOften(wait.as_secs() + 1);
         }
-        let kept = person.as_ref().map_or(&self.nobody, |person| &person.pin);
-        let right = is_right(kept, pin, memory);
+        let kept = person.as_ref().map_or(&self.decoy_hash, |person| &person.pin);
+        let right = is_right_pin(kept, pin, memory);
         match person {
             Some(person) if right => {
                 let mut wrong = self.wrong();
-                wrong.remove(&(name.to_owned(), door, from));
-                wrong.remove(&(name.to_owned(), door, None));
-                Checked::Right(person.role)
+                wrong.remove(&(name.to_owned(), listener, from));
+                wrong.remove(&(name.to_owned(), listener, None));
+                LoginResult::Right(person.role)
             }
-            _ => Checked::Wrong,
+            _ => LoginResult::Wrong,
         }
     }
 
-    fn count_try(&self, name: &str, door: Door, from: Option<IpAddr>) -> Result<(), Duration> {
+    fn count_try(&self, name: &str, listener: Listener, from: Option<IpAddr>) -> Result<(), Duration> {
         let mut wrong = self.wrong();
-        if wrong.len() >= TRIED_MAX {
+        if wrong.len() >= TRIED_NAMES_MAX {
             // Made-up names go first, and then what single addresses tried.
             let people = self.read();
             wrong.retain(|(tried, _, _), _| people.contains_key(tried));
-            if wrong.len() >= TRIED_MAX {
+            if wrong.len() >= TRIED_NAMES_MAX {
                 wrong.retain(|(_, _, from), _| from.is_none());
             }
         }
         let name: String = name.chars().take(NAME_CHARS_MAX).collect();
-        let all = from.map(|_| ((name.clone(), door, None), WRONG_OF_ALL_MAX));
-        let counted = [Some(((name, door, from), WRONG_MAX)), all];
+        let all = from.map(|_| ((name.clone(), listener, None), WRONG_TRIES_TOTAL_MAX));
+        let counted = [Some(((name, listener, from), WRONG_TRIES_MAX)), all];
         for (tried, most) in counted.iter().flatten() {
             let (count, at) = wrong.entry(tried.clone()).or_insert((0, Instant::now()));
-            if at.elapsed() >= FORGOTTEN {
+            if at.elapsed() >= TRIES_RESET_AFTER {
                 *count = 0;
             }
             if *count >= *most {
-                let wait = WAIT.saturating_mul(1 << (*count - most).min(16)).min(WAIT_MAX);
+                let wait = LOCKOUT_MIN.saturating_mul(1 << (*count - most).min(16)).min(LOCKOUT_MAX);
                 if at.elapsed() < wait {
                     return Err(wait.saturating_sub(at.elapsed()));
                 }
@@ -175,7 +175,7 @@ impl People {
 }
 
 /// Whether a PIN is the one that is kept.
-fn is_right(kept: &str, pin: &str, memory: &mut Vec<Block>) -> bool {
+fn is_right_pin(kept: &str, pin: &str, memory: &mut Vec<Block>) -> bool {
     let mut checked = || {
         let kept = PasswordHash::new(kept).ok()?;
         let (salt, expected) = (kept.salt?, kept.hash?);
@@ -194,27 +194,30 @@ fn is_right(kept: &str, pin: &str, memory: &mut Vec<Block>) -> bool {
     checked().unwrap_or(false)
 }
 
-fn hashed(pin: &str) -> Result<String, NodeError> {
+fn hash_pin(pin: &str) -> Result<String, NodeError> {
     let failed = |why: argon2::password_hash::Error| NodeError::System(format!("a PIN can't be kept: {why}"));
     let salt = SaltString::encode_b64(&crate::folder::random::<16>()?).map_err(failed)?;
     Ok(Argon2::default().hash_password(pin.as_bytes(), &salt).map_err(failed)?.to_string())
 }
 
-fn told(api: &Api) -> Json<Value> {
+fn people_json(api: &Api) -> Json<Value> {
     let names = api.people.names();
     Json(names.into_iter().map(|(name, role)| json!({ "name": name, "role": role })).collect())
 }
 
-/// Whose names the login screen shows. Strangers are told none.
-pub(super) async fn names(State(api): State<Api>, Extension(door): Extension<Door>) -> Result<Json<Value>, ApiError> {
-    match door {
-        Door::Here => Ok(told(&api)),
-        Door::Away => Err(error(StatusCode::FORBIDDEN, "names are told on the device itself only: type yours")),
+/// The names that the login screen shows; none at the TLS listener.
+pub(super) async fn names(
+    State(api): State<Api>,
+    Extension(listener): Extension<Listener>,
+) -> Result<Json<Value>, ApiError> {
+    match listener {
+        Listener::Loopback => Ok(people_json(&api)),
+        Listener::Tls => Err(error(StatusCode::FORBIDDEN, "names are told on the device itself only: type yours")),
     }
 }
 
 pub(super) async fn list(State(api): State<Api>) -> Json<Value> {
-    told(&api)
+    people_json(&api)
 }
 
 #[derive(Debug, Deserialize)]
@@ -225,9 +228,9 @@ struct NewPerson {
     pin: String,
 }
 
-/// Only who runs the device says who may use it.
-fn admin(who: &Who) -> Result<(), ApiError> {
-    match who.role {
+/// Refuses everybody but the device's owner and admins.
+fn require_admin(requester: &Requester) -> Result<(), ApiError> {
+    match requester.role {
         None | Some(Role::Admin) => Ok(()),
         Some(_) => Err(error(StatusCode::FORBIDDEN, "only an admin says who may use this device")),
     }
@@ -235,10 +238,10 @@ fn admin(who: &Who) -> Result<(), ApiError> {
 
 pub(super) async fn put(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(requester): Extension<Requester>,
     bytes: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    admin(&who)?;
+    require_admin(&requester)?;
     let NewPerson { name, role, pin } = body(&bytes)?;
     let refuse = |why: &str| Err(error(StatusCode::BAD_REQUEST, why));
     if name.trim() != name
@@ -253,15 +256,15 @@ pub(super) async fn put(
             "drivers and shops have devices of their own: invite those; people here are admin, dispatcher, picker or viewer",
         );
     }
-    if !(PIN.0..=PIN.1).contains(&pin.chars().count()) {
+    if !(PIN_CHARS.0..=PIN_CHARS.1).contains(&pin.chars().count()) {
         return refuse("a PIN has at least 4 characters, and at most 64");
     }
     if api.people.names().len() >= PEOPLE_MAX {
         return refuse("500 people share this device already");
     }
-    let kept = tokio::task::spawn_blocking(move || hashed(&pin)).await.map_err(|_| confused())??;
+    let kept = tokio::task::spawn_blocking(move || hash_pin(&pin)).await.map_err(|_| unexpected_reply())??;
     api.people.set(&name, Some(Person { role, pin: kept }))?;
-    Ok(told(&api))
+    Ok(people_json(&api))
 }
 
 #[derive(Debug, Deserialize)]
@@ -272,14 +275,14 @@ struct Removed {
 
 pub(super) async fn remove(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(requester): Extension<Requester>,
     bytes: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    admin(&who)?;
+    require_admin(&requester)?;
     let Removed { name } = body(&bytes)?;
     if api.people.role(&name).is_none() {
         return Err(error(StatusCode::NOT_FOUND, &format!("nobody here is called “{name}”")));
     }
     api.people.set(&name, None)?;
-    Ok(told(&api))
+    Ok(people_json(&api))
 }

@@ -1,8 +1,8 @@
-//! What can be asked.
+//! Requests that read and change nothing.
 
-use super::answer::{ApiError, confused, error};
-use super::session::Who;
-use super::{Api, Door, OPENAPI};
+use super::answer::{ApiError, error, unexpected_reply};
+use super::session::Requester;
+use super::{Api, Listener, OPENAPI};
 use crate::export::format::day_bounds;
 use crate::export::sheet::{self, Language, SheetError};
 use crate::quic::framing;
@@ -30,29 +30,33 @@ use std::time::{Duration, Instant};
 use tokio::sync::broadcast::error::RecvError;
 
 /// How long a screen waits for a photo that is on another device.
-const FETCH_PATIENCE: Duration = Duration::from_secs(20);
-/// How often it is looked whether it has come.
-const FETCH_LOOK: Duration = Duration::from_millis(100);
-/// How often a live stream says that there is nothing to say.
-const BEAT: Duration = Duration::from_secs(10);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often the folder is checked for it.
+const FETCH_POLL: Duration = Duration::from_millis(100);
+/// How often a live stream sends a heartbeat.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
 
 fn to_json(value: impl serde::Serialize) -> Result<Json<Value>, ApiError> {
-    serde_json::to_value(value).map(Json).map_err(|_| confused())
+    serde_json::to_value(value).map(Json).map_err(|_| unexpected_reply())
 }
 
-pub(super) async fn status(State(api): State<Api>, Extension(who): Extension<Who>) -> Result<Json<Value>, ApiError> {
-    let Reply::Status(status) = api.store.query(Query::Status).await? else { return Err(confused()) };
-    let mut value = serde_json::to_value(status).map_err(|_| confused())?;
+pub(super) async fn status(
+    State(api): State<Api>,
+    Extension(requester): Extension<Requester>,
+) -> Result<Json<Value>, ApiError> {
+    let Reply::Status(status) = api.store.query(Query::Status).await? else { return Err(unexpected_reply()) };
+    let mut value = serde_json::to_value(status).map_err(|_| unexpected_reply())?;
     let malformed = api.store.signals.malformed.load(Ordering::Relaxed);
     value["refused"] = json!(value["refused"].as_u64().unwrap_or_default() + malformed);
     value["quic"] = json!(api.quic.to_string());
     value["http"] = json!(api.http.to_string());
-    value["person"] = json!(who.person);
+    value["person"] = json!(requester.person);
     if let Some(https) = &api.https {
         value["https"] =
             json!({ "urls": https.urls, "fingerprint": https.fingerprint, "self_signed": https.self_signed });
     }
-    // A connection stands longer than a road. Where something waits it shows soon that there is none, else when nothing was heard.
+    // A connection outlives an interruption of the network. Where an edit waits the interruption shows soon, else when the peer was not
+    // heard for a while.
     let unheard = api.store.signals.hub_is_silent.load(Ordering::Relaxed) && value["waiting"].as_u64() > Some(0);
     let contacts = api.contacts.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for peer in value["peers"].as_array_mut().into_iter().flatten() {
@@ -79,13 +83,13 @@ pub(super) async fn list(
 ) -> Result<Json<Value>, ApiError> {
     match api.store.query(Query::List { filter: parameters.filter }).await? {
         Reply::List(rows) => to_json(rows),
-        _ => Err(confused()),
+        _ => Err(unexpected_reply()),
     }
 }
 
 pub(super) async fn show(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Json<Value>, ApiError> {
-    let Reply::Shown(shown) = api.store.query(Query::Show { shipment }).await? else { return Err(confused()) };
-    let mut value = serde_json::to_value(&shown).map_err(|_| confused())?;
+    let Reply::Shown(shown) = api.store.query(Query::Show { shipment }).await? else { return Err(unexpected_reply()) };
+    let mut value = serde_json::to_value(&shown).map_err(|_| unexpected_reply())?;
     // What only a look at other shipments shows stands beside the view's own exceptions, and is not part of its hash.
     if let Some(exceptions) = value["exceptions"].as_array_mut() {
         exceptions.extend(shown.across.iter().filter_map(|exception| serde_json::to_value(exception).ok()));
@@ -96,21 +100,21 @@ pub(super) async fn show(State(api): State<Api>, Path(shipment): Path<String>) -
 pub(super) async fn history(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Json<Value>, ApiError> {
     match api.store.query(Query::History { shipment }).await? {
         Reply::History(rows) => to_json(rows),
-        _ => Err(confused()),
+        _ => Err(unexpected_reply()),
     }
 }
 
 pub(super) async fn why(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Json<Value>, ApiError> {
     match api.store.query(Query::Why { shipment }).await? {
         Reply::Why(sentences) => to_json(sentences),
-        _ => Err(confused()),
+        _ => Err(unexpected_reply()),
     }
 }
 
 async fn file(api: Api, query: Query, content_type: &'static str) -> Result<Response, ApiError> {
     match api.store.query(query).await? {
         Reply::File(bytes) => Ok(([(header::CONTENT_TYPE, content_type)], bytes).into_response()),
-        _ => Err(confused()),
+        _ => Err(unexpected_reply()),
     }
 }
 
@@ -123,7 +127,7 @@ pub(super) async fn verify(State(api): State<Api>, Path(shipment): Path<String>)
     let told = |valid: bool, en: String, zh: String| Ok(Json(json!({ "valid": valid, "en": en, "zh": zh })));
     let bytes = match api.store.query(Query::Proof { shipment }).await {
         Ok(Reply::File(bytes)) => bytes,
-        Ok(_) => return Err(confused()),
+        Ok(_) => return Err(unexpected_reply()),
         Err(Refusal::Invalid(why)) => return told(false, why.clone(), format!("尚无可验证的签收证明（{why}）")),
         Err(refusal) => return Err(refusal.into()),
     };
@@ -154,7 +158,7 @@ pub(super) async fn workflows(State(api): State<Api>) -> Result<Json<Value>, Api
             }
             Ok(Json(told))
         }
-        _ => Err(confused()),
+        _ => Err(unexpected_reply()),
     }
 }
 
@@ -179,7 +183,7 @@ pub(super) async fn sheet_rows(
 ) -> Result<Json<Value>, ApiError> {
     match api.store.query(Query::Sheet { from: period.from, to: period.to }).await? {
         Reply::Sheet(rows) => to_json(rows),
-        _ => Err(confused()),
+        _ => Err(unexpected_reply()),
     }
 }
 
@@ -209,10 +213,11 @@ async fn sheet_file(
     if to < from {
         return Err(error(StatusCode::BAD_REQUEST, "the last day is before the first"));
     }
-    let Reply::Sheet(rows) = api.store.query(Query::Sheet { from, to }).await? else { return Err(confused()) };
+    let Reply::Sheet(rows) = api.store.query(Query::Sheet { from, to }).await? else { return Err(unexpected_reply()) };
     let shipments = rows.chunk_by(|one, next| one.number == next.number).count();
     let count = rows.len();
-    let written = tokio::task::spawn_blocking(move || write(&rows, days.lang, &zone)).await.map_err(|_| confused())?;
+    let written =
+        tokio::task::spawn_blocking(move || write(&rows, days.lang, &zone)).await.map_err(|_| unexpected_reply())?;
     let bytes = written.map_err(|why| error(StatusCode::INTERNAL_SERVER_ERROR, &why.to_string()))?;
     let name = format!("attachment; filename=\"creel-{}-{}.{ending}\"", days.from, days.to);
     let counts = [("creel-rows", count.to_string()), ("creel-shipments", shipments.to_string())];
@@ -243,7 +248,7 @@ pub(super) struct Part {
 /// A part of a pack: frames as on a stream, and where to go on.
 pub(super) async fn pack(State(api): State<Api>, Parameters(part): Parameters<Part>) -> Result<Json<Value>, ApiError> {
     let query = Query::Pack { peer: part.r#for, after: part.after };
-    let Reply::Packed(packed) = api.store.query(query).await? else { return Err(confused()) };
+    let Reply::Packed(packed) = api.store.query(query).await? else { return Err(unexpected_reply()) };
     let edits = packed.frames.iter().map(|frame| if let Frame::Edits(edits) = frame { edits.len() } else { 0 });
     let edits: usize = edits.sum();
     let here: Vec<_> =
@@ -258,16 +263,17 @@ pub(super) async fn pack(State(api): State<Api>, Parameters(part): Parameters<Pa
     })))
 }
 
-/// A live stream of documents that changed. A client that falls behind is told to reload; a beat tells that there is nothing to tell.
+/// A live stream of documents that changed. A client that falls behind gets “reload”; a heartbeat shows that the stream is alive.
 pub(super) async fn events(
     State(api): State<Api>,
-    Extension(door): Extension<Door>,
+    Extension(listener): Extension<Listener>,
     headers: HeaderMap,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let changes = api.store.signals.changes.subscribe();
-    let beat = tokio::time::interval_at(tokio::time::Instant::now() + BEAT, BEAT);
-    let is_known = move || api.sessions.who(door, &headers, &api.people, crate::store_thread::now().0).is_some();
-    // Who came with a cookie is looked at again each time: whose session has ended is told no more. The token has no end.
+    let beat = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL);
+    let is_known =
+        move || api.sessions.requester(listener, &headers, &api.people, crate::store_thread::now().0).is_some();
+    // A cookie's session is checked again for each event, and the stream ends with it. The token does not expire.
     let by_cookie = is_known();
     let stream =
         futures_util::stream::unfold((changes, beat, is_known), move |(mut changes, mut beat, is_known)| async move {
@@ -294,11 +300,11 @@ pub(super) async fn photo(State(api): State<Api>, Path(hash): Path<String>) -> R
     let hash = FileHash::parse(&hash).map_err(|why| error(StatusCode::BAD_REQUEST, &why.to_string()))?;
     let mut loaded = load(&api, hash).await?;
     if loaded.is_none() {
-        // It may be on another device: it is asked for, and waited for as long as somebody in front of a screen would.
+        // It may be on another device: it is requested, and waited for as long as a person at a screen would wait.
         api.wanted.ask(hash);
-        let until = Instant::now() + FETCH_PATIENCE;
+        let until = Instant::now() + FETCH_TIMEOUT;
         while loaded.is_none() && Instant::now() < until {
-            tokio::time::sleep(FETCH_LOOK).await;
+            tokio::time::sleep(FETCH_POLL).await;
             if crate::photos::files::path(&api.folder, &hash).exists() {
                 loaded = load(&api, hash).await?;
             }
@@ -317,5 +323,5 @@ pub(super) async fn photo(State(api): State<Api>, Path(hash): Path<String>) -> R
 async fn load(api: &Api, hash: FileHash) -> Result<Option<Vec<u8>>, ApiError> {
     let folder = api.folder.clone();
     let loaded = tokio::task::spawn_blocking(move || crate::photos::files::load(&folder, &hash)).await;
-    Ok(loaded.map_err(|_| confused())??)
+    Ok(loaded.map_err(|_| unexpected_reply())??)
 }

@@ -1,10 +1,10 @@
-//! The screens for other devices, behind TLS: a shop's own network, a phone in the yard, the internet.
+//! The listener for other devices, behind TLS: in a shop's own network, for a phone in the yard, on the internet.
 //!
-//! Strangers reach this port. They get the screens' files, a customer's page by its link, and a try at logging in; how many of them are
-//! served at once is bounded, together and for one address.
+//! Strangers reach this port. They can load the screens' files and a customer's page by its link, and try to log in. How many connections
+//! are served at once is limited, for all addresses together and for each.
 
-use super::login_limit::From;
-use super::{Api, Door, router};
+use super::login_limit::ClientAddress;
+use super::{Api, Listener, router};
 use crate::error::NodeError;
 use crate::folder::Folder;
 use axum::Router;
@@ -32,17 +32,17 @@ use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Pr
 
 /// Connections at once, and of one address; an IPv6 address counts by its first 64 bits, which one household has.
 const CONNECTIONS_MAX: usize = 1_024;
-const CONNECTIONS_OF_ONE_MAX: usize = 128;
+const CONNECTIONS_PER_ADDRESS_MAX: usize = 128;
 /// How long a handshake may take, and a request's head.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-const HEAD: Duration = Duration::from_secs(20);
-/// Requests at once on one connection of HTTP/2, and how often it is asked whether it is still there.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// Requests at once on one connection of HTTP/2, and how often an idle one is pinged.
 const STREAMS_MAX: u32 = 64;
-const STILL_THERE: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// HTTP/2, as TLS names it: one connection for a screen's files, its questions and its live changes.
 const HTTP2: &[u8] = b"h2";
-/// How often a certificate on the disk is looked at: whoever renews it does so weeks ahead.
-const LOOK: Duration = Duration::from_secs(600);
+/// How often the certificate's file is checked for a renewed one; certificates are renewed weeks ahead.
+const CERTIFICATE_POLL: Duration = Duration::from_secs(600);
 
 /// How to serve other devices.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ pub struct HttpsOptions {
     pub names: Vec<String>,
 }
 
-/// What is served to other devices.
+/// The TLS listener as other parts of the node and clients see it.
 #[derive(Debug, Clone)]
 pub struct Https {
     /// Where it listens.
@@ -71,9 +71,9 @@ pub struct Https {
 }
 
 impl Https {
-    /// Whether a browser may call this node so: by an IP address, to which no other site's name can lead, or by a name that it was
+    /// Whether a browser may use this host name: an IP address, to which no other site's name can lead, or a name that the node was
     /// given.
-    pub(crate) fn answers_to(&self, host: &str) -> bool {
+    pub(crate) fn is_own_host(&self, host: &str) -> bool {
         let host = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(host, _)| host);
         let host = host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost"
@@ -82,14 +82,14 @@ impl Https {
     }
 }
 
-/// A listener and what it shows.
-pub(crate) struct Away {
+/// The listener for other devices.
+pub(crate) struct TlsListener {
     listener: TcpListener,
     certificate: Certificate,
     pub(crate) shown: Https,
 }
 
-/// Where a certificate lies, and what was read of it.
+/// A certificate's files, and the configuration that was read from them.
 struct Certificate {
     chain: PathBuf,
     key: PathBuf,
@@ -97,7 +97,7 @@ struct Certificate {
     changed: Option<SystemTime>,
 }
 
-impl Away {
+impl TlsListener {
     pub(crate) async fn listen(options: &HttpsOptions, folder: &Folder, device: &str) -> Result<Self, NodeError> {
         let failed = |source| NodeError::Listen { address: options.address, flag: "--https", source };
         let listener = TcpListener::bind(options.address).await.map_err(failed)?;
@@ -118,11 +118,11 @@ impl Away {
     /// Serves until its task is dropped.
     pub(crate) async fn serve(self, api: Api) {
         let files = NotForContentType::const_new("application/octet-stream");
-        let smaller = CompressionLayer::new().compress_when(DefaultPredicate::new().and(files));
-        let service = TowerToHyperService::new(router(api, Door::Away).layer(smaller));
-        let (all, guests) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), Arc::new(Guests::default()));
+        let compression = CompressionLayer::new().compress_when(DefaultPredicate::new().and(files));
+        let service = TowerToHyperService::new(router(api, Listener::Tls).layer(compression));
+        let (all, by_address) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), Arc::new(ConnectionsByAddress::default()));
         let Self { listener, mut certificate, .. } = self;
-        let mut look = tokio::time::interval(LOOK);
+        let mut certificate_poll = tokio::time::interval(CERTIFICATE_POLL);
         // Connections end with this task.
         let mut open = tokio::task::JoinSet::new();
         loop {
@@ -136,20 +136,20 @@ impl Away {
                         continue;
                     }
                 },
-                _ = look.tick() => {
+                _ = certificate_poll.tick() => {
                     certificate.renew();
                     continue;
                 }
                 Some(_) = open.join_next() => continue,
             };
-            // Who comes when there is no room is turned away at once, so that those inside are served.
+            // Beyond the limit a connection is closed at once, so that the others are served.
             let Ok(room) = Arc::clone(&all).try_acquire_owned() else { continue };
-            let Some(guest) = guests.enter(from.ip()) else { continue };
+            let Some(counted) = by_address.count_in(from.ip()) else { continue };
             let (acceptor, service) = (TlsAcceptor::from(Arc::clone(&certificate.read)), service.clone());
             open.spawn(async move {
-                let _held = (room, guest);
-                let from = From(Some(home(from.ip())));
-                if let Err(why) = converse(stream, acceptor, service, from).await {
+                let _held = (room, counted);
+                let from = ClientAddress(Some(address_prefix(from.ip())));
+                if let Err(why) = serve_connection(stream, acceptor, service, from).await {
                     tracing::debug!(?from, "a connection of a browser ended: {why}");
                 }
             });
@@ -158,28 +158,28 @@ impl Away {
 }
 
 /// One connection, until it ends.
-async fn converse(
+async fn serve_connection(
     stream: TcpStream,
     acceptor: TlsAcceptor,
     service: TowerToHyperService<Router>,
-    from: From,
+    from: ClientAddress,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(from);
         service.call(request)
     });
     stream.set_nodelay(true)?;
-    let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await??;
+    let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await??;
     let many = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
     let stream = TokioIo::new(stream);
     if many {
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
-        http.keep_alive_interval(STILL_THERE).keep_alive_timeout(STILL_THERE);
+        http.keep_alive_interval(KEEP_ALIVE_INTERVAL).keep_alive_timeout(KEEP_ALIVE_INTERVAL);
         http.serve_connection(stream, service).await?;
     } else {
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(HEAD);
+        http.timer(TokioTimer::new()).header_read_timeout(REQUEST_HEAD_TIMEOUT);
         http.serve_connection(stream, service).await?;
     }
     Ok(())
@@ -187,53 +187,53 @@ async fn converse(
 
 /// How many connections each address has.
 #[derive(Debug, Default)]
-struct Guests(Mutex<HashMap<IpAddr, usize>>);
+struct ConnectionsByAddress(Mutex<HashMap<IpAddr, usize>>);
 
 /// A connection that is counted until it ends.
-struct Guest {
-    all: Arc<Guests>,
-    home: IpAddr,
+struct CountedConnection {
+    all: Arc<ConnectionsByAddress>,
+    address_prefix: IpAddr,
 }
 
-impl Guests {
+impl ConnectionsByAddress {
     fn count(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
-        // Nothing is awaited while it is held.
+        // A std Mutex, because nothing is awaited while it is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Guest> {
-        let home = home(address);
+    fn count_in(self: &Arc<Self>, address: IpAddr) -> Option<CountedConnection> {
+        let address_prefix = address_prefix(address);
         let mut count = self.count();
-        let there = count.entry(home).or_default();
-        if *there >= CONNECTIONS_OF_ONE_MAX {
+        let there = count.entry(address_prefix).or_default();
+        if *there >= CONNECTIONS_PER_ADDRESS_MAX {
             return None;
         }
         *there += 1;
-        Some(Guest { all: Arc::clone(self), home })
+        Some(CountedConnection { all: Arc::clone(self), address_prefix })
     }
 }
 
-impl Drop for Guest {
+impl Drop for CountedConnection {
     fn drop(&mut self) {
         let mut count = self.all.count();
-        if let Some(there) = count.get_mut(&self.home) {
+        if let Some(there) = count.get_mut(&self.address_prefix) {
             *there -= 1;
             if *there == 0 {
-                count.remove(&self.home);
+                count.remove(&self.address_prefix);
             }
         }
     }
 }
 
-/// What counts as one address: an IPv6 one by the 64 bits that one household has.
-fn home(address: IpAddr) -> IpAddr {
+/// What counts as one address: of an IPv6 address its first 64 bits, which one household has.
+fn address_prefix(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::from((u128::from(address) & (u128::MAX << 64)).to_be_bytes()),
         v4 @ IpAddr::V4(_) => v4,
     }
 }
 
-/// By what this node can be called: names that were given, else its addresses on the networks it is in.
+/// The host names of this node: the configured names, then its addresses on the networks that it is in.
 fn hosts(address: SocketAddr, names: &[String]) -> Vec<String> {
     let own = || if_addrs::get_if_addrs().unwrap_or_default().into_iter().map(|interface| interface.ip());
     let addresses: Vec<_> = if address.ip().is_unspecified() {
@@ -321,22 +321,23 @@ mod tests {
 
     #[test]
     fn one_address_has_its_share_and_gives_it_back() {
-        let guests = Arc::new(Guests::default());
+        let by_address = Arc::new(ConnectionsByAddress::default());
         let one: IpAddr = Ipv4Addr::new(192, 0, 2, 7).into();
-        let held: Vec<_> = (0..CONNECTIONS_OF_ONE_MAX).map(|_| guests.enter(one).expect("there is room")).collect();
-        assert!(guests.enter(one).is_none(), "no more than its share");
-        assert!(guests.enter(Ipv4Addr::new(192, 0, 2, 8).into()).is_some(), "others have theirs");
+        let held: Vec<_> =
+            (0..CONNECTIONS_PER_ADDRESS_MAX).map(|_| by_address.count_in(one).expect("there is room")).collect();
+        assert!(by_address.count_in(one).is_none(), "no more than its share");
+        assert!(by_address.count_in(Ipv4Addr::new(192, 0, 2, 8).into()).is_some(), "others have theirs");
         drop(held);
-        assert!(guests.count().is_empty(), "who has left is not remembered");
+        assert!(by_address.count().is_empty(), "who has left is not remembered");
     }
 
     #[test]
     fn a_household_is_one_address() {
-        let of = |last: u16| home(Ipv6Addr::new(0x2001, 0xdb8, 1, 2, 3, 4, 5, last).into());
+        let of = |last: u16| address_prefix(Ipv6Addr::new(0x2001, 0xdb8, 1, 2, 3, 4, 5, last).into());
         assert_eq!(of(1), of(2));
-        assert_ne!(of(1), home(Ipv6Addr::new(0x2001, 0xdb8, 1, 3, 3, 4, 5, 1).into()));
+        assert_ne!(of(1), address_prefix(Ipv6Addr::new(0x2001, 0xdb8, 1, 3, 3, 4, 5, 1).into()));
         let mapped = Ipv4Addr::new(192, 0, 2, 7).to_ipv6_mapped();
-        assert_eq!(home(mapped.into()), IpAddr::from(Ipv4Addr::new(192, 0, 2, 7)));
+        assert_eq!(address_prefix(mapped.into()), IpAddr::from(Ipv4Addr::new(192, 0, 2, 7)));
     }
 
     #[test]
@@ -349,10 +350,10 @@ mod tests {
             names: vec!["hub.example".to_owned()],
         };
         for host in ["hub.example", "HUB.example:8443", "192.0.2.7:8443", "[2001:db8::1]:8443", "localhost:8443"] {
-            assert!(shown.answers_to(host), "{host}");
+            assert!(shown.is_own_host(host), "{host}");
         }
         for host in ["evil.example", "hub.example.evil.example:8443", "", ":8443", "192.0.2.7.evil.example"] {
-            assert!(!shown.answers_to(host), "{host}");
+            assert!(!shown.is_own_host(host), "{host}");
         }
     }
 

@@ -1,7 +1,7 @@
-//! The customer's page: one shipment in plain words, by a link that nobody can guess. It needs no script and tells nothing private.
+//! The customer's page: one shipment in plain words, by a link that nobody can guess. It needs no script and shows nothing private.
 
 use super::Api;
-use super::answer::{ApiError, confused, lost};
+use super::answer::{ApiError, error_page, unexpected_reply};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -18,39 +18,39 @@ use serde_json::{Value, json};
 const CODE_BYTES: usize = 16;
 
 fn code(api: &Api, document: &DocumentId) -> String {
-    let code = blake3::keyed_hash(&api.sessions.derived("creel/tracking/1"), &document.0);
+    let code = blake3::keyed_hash(&api.sessions.derive_key_for("creel/tracking/1"), &document.0);
     HEXLOWER.encode(&code.as_bytes()[..CODE_BYTES])
 }
 
 /// A shipment's link.
 pub(super) async fn link(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Json<Value>, ApiError> {
-    let Reply::Shown(shown) = api.store.query(Query::Show { shipment }).await? else { return Err(confused()) };
+    let Reply::Shown(shown) = api.store.query(Query::Show { shipment }).await? else { return Err(unexpected_reply()) };
     let path = format!("/t/{}-{}", shown.view.id, code(&api, &shown.view.id));
     // Customers reach a node that serves other devices; on this one alone the link is for trying it out.
     let url = api.https.as_ref().and_then(|https| https.urls.first()).map(|base| format!("{base}{path}"));
     Ok(Json(json!({ "path": path, "url": url })))
 }
 
-/// The page behind it.
+/// The page of such a link.
 pub(super) async fn page(
     State(api): State<Api>,
     Path(token): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Some(shown) = behind(&api, &token).await else {
+    let Some(shown) = shipment_of_link(&api, &token).await else {
         let why = [
             "There is no shipment behind this link. Ask whoever sent it for a new one.",
             "此链接下没有货单，请向发送者索取新链接。",
         ];
-        return Ok(lost(StatusCode::NOT_FOUND, &headers, why));
+        return Ok(error_page(StatusCode::NOT_FOUND, &headers, why));
     };
     let languages = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let page = drawn(&shown, languages.trim_start().to_lowercase().starts_with("zh"));
+    let page = render(&shown, languages.trim_start().to_lowercase().starts_with("zh"));
     Ok(([(header::CACHE_CONTROL, "no-store"), (header::REFERRER_POLICY, "no-referrer")], Html(page)).into_response())
 }
 
-/// The shipment whose link it is.
-async fn behind(api: &Api, token: &str) -> Option<Box<Shown>> {
+/// The shipment of a link, if the link is valid.
+async fn shipment_of_link(api: &Api, token: &str) -> Option<Box<Shown>> {
     let (id, shown) = token.split_once('-')?;
     let document = DocumentId::parse(id).ok()?;
     // Hashes of both are compared, which takes the same time whatever differs.
@@ -63,11 +63,11 @@ async fn behind(api: &Api, token: &str) -> Option<Box<Shown>> {
     }
 }
 
-fn drawn(shown: &Shown, zh: bool) -> String {
+fn render(shown: &Shown, zh: bool) -> String {
     let pick = |en: &'static str, other: &'static str| if zh { other } else { en };
     let label = |label: &creel_protocol::workflow::Label| escaped(if zh { &label.zh } else { &label.en });
     let view = &shown.view;
-    let told = view.timeline.iter().filter(|entry| is_told(entry)).rev().map(|entry| {
+    let told = view.timeline.iter().filter(|entry| is_public(entry)).rev().map(|entry| {
         let name = entry.label.as_ref().map(&label).unwrap_or_default();
         let (exact, shown) = (escaped(&entry.at), moment(&entry.at, zh));
         format!("<li><strong>{name}</strong> <time datetime=\"{exact}\">{shown}</time></li>")
@@ -97,8 +97,8 @@ fn drawn(shown: &Shown, zh: bool) -> String {
     )
 }
 
-/// Steps that count and were not taken back. Who recorded them, messages, names and photos are nobody else's business.
-fn is_told(entry: &TimelineEntry) -> bool {
+/// Steps that count and were not retracted. Their authors, messages, names and photos are private.
+fn is_public(entry: &TimelineEntry) -> bool {
     entry.counted
         && entry.action == "record"
         && !matches!(entry.standing, Some(Standing::Retracted | Standing::Rejected))
