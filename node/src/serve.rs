@@ -3,7 +3,7 @@
 use crate::error::NodeError;
 use crate::folder::Folder;
 use crate::http;
-use crate::photos::wanted::{PhotoPolicy, Wanted};
+use crate::photos::wanted::{PhotoPolicy, WantedPhotos};
 use crate::quic::connection::Connections;
 use crate::quic::contacts::Contacts;
 use crate::quic::dial::{self, Dialler};
@@ -141,7 +141,7 @@ pub async fn serve(
     let contacts = Contacts::default();
     let policy = if known.is_party { PhotoPolicy::OnDemand } else { PhotoPolicy::All };
     let quota = if known.is_hub { u64::MAX } else { PHOTO_QUOTA };
-    let wanted = Wanted::new(options.photos.unwrap_or(policy), options.photo_quota.unwrap_or(quota));
+    let wanted = WantedPhotos::new(options.photos.unwrap_or(policy), options.photo_quota.unwrap_or(quota));
     let wanted = Arc::new(wanted);
     let settings = folder.settings()?;
     let connections = Connections {

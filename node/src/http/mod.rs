@@ -18,7 +18,7 @@ mod tracking_page;
 use crate::error::NodeError;
 use crate::folder::Folder;
 use crate::photos::files::PHOTO_BYTES_MAX;
-use crate::photos::wanted::Wanted;
+use crate::photos::wanted::WantedPhotos;
 use crate::quic::contacts::Contacts;
 use crate::store_thread::StoreHandle;
 use answer::{ApiError, error};
@@ -93,7 +93,7 @@ pub(crate) struct Parts {
     pub(crate) store: StoreHandle,
     pub(crate) folder: Folder,
     pub(crate) contacts: Contacts,
-    pub(crate) wanted: Arc<Wanted>,
+    pub(crate) wanted: Arc<WantedPhotos>,
     pub(crate) organisation: OrganisationId,
     pub(crate) http: SocketAddr,
     pub(crate) quic: SocketAddr,

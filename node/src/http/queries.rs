@@ -301,7 +301,7 @@ pub(super) async fn photo(State(api): State<Api>, Path(hash): Path<String>) -> R
     let mut loaded = load(&api, hash).await?;
     if loaded.is_none() {
         // It may be on another device: it is requested, and waited for as long as a person at a screen would wait.
-        api.wanted.ask(hash);
+        api.wanted.request(hash);
         let until = Instant::now() + FETCH_TIMEOUT;
         while loaded.is_none() && Instant::now() < until {
             tokio::time::sleep(FETCH_POLL).await;

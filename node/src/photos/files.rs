@@ -8,9 +8,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-/// How the file of a photo that is being fetched ends.
-const FETCHED: &str = ".fetch";
-/// Bytes of a photo.
+/// The suffix of a photo's file while it is fetched.
+const PARTIAL_SUFFIX: &str = ".fetch";
+/// The most bytes that a photo may have.
 pub(crate) const PHOTO_BYTES_MAX: usize = 20 * 1024 * 1024;
 
 /// Keeps a photo: written, synced, renamed to its name, the directory synced.
@@ -27,7 +27,7 @@ pub(crate) fn keep(folder: &Folder, bytes: &[u8]) -> Result<FileHash, NodeError>
             file.sync_all()?;
             fs::rename(&part, &path)?;
         }
-        // Also for one that was there: whoever wrote it may have died before these.
+        // Also for a photo that was there: the process that wrote it may have been killed before syncing.
         File::open(&directory)?.sync_all()?;
         File::open(folder.path())?.sync_all()
     };
@@ -50,14 +50,14 @@ pub(crate) fn path(folder: &Folder, hash: &FileHash) -> PathBuf {
     folder.photos().join(hash.to_string())
 }
 
-/// Where a photo that is being fetched grows; its folder is there afterwards.
+/// The file that a photo is fetched into; makes its folder.
 pub(crate) fn fetched_part(folder: &Folder, hash: &FileHash) -> PathBuf {
     // If it can't be made, opening the file tells why.
     let _ = fs::create_dir_all(folder.photos());
-    folder.photos().join(format!("{hash}{FETCHED}"))
+    folder.photos().join(format!("{hash}{PARTIAL_SUFFIX}"))
 }
 
-/// Gives a photo that was fetched its name, if it is what the name says, and tells its bytes; if not, nothing of it is kept.
+/// Renames a fetched photo to its hash and returns its size in bytes. A file with another hash is removed.
 pub(crate) fn complete(folder: &Folder, hash: &FileHash) -> Result<u64, NodeError> {
     let (part, path) = (fetched_part(folder, hash), path(folder, hash));
     let bytes = fs::read(&part).map_err(NodeError::file("read", &part))?;
@@ -74,21 +74,21 @@ pub(crate) fn complete(folder: &Folder, hash: &FileHash) -> Result<u64, NodeErro
     Ok(bytes.len() as u64)
 }
 
-/// A file in the photos' folder: when it was written last, whose it is, and its bytes.
-pub(crate) type Kept = (SystemTime, FileHash, u64);
+/// A file in the photos' folder: when it was last written, its photo, and its size in bytes.
+pub(crate) type StoredFile = (SystemTime, FileHash, u64);
 
-/// What lies in the photos' folder, what was written longest ago first.
+/// The files in the photos' folder, the least recently written first.
 #[derive(Debug, Default)]
-pub(crate) struct Held {
+pub(crate) struct StoredPhotos {
     /// Whole photos.
-    pub(crate) photos: Vec<Kept>,
-    /// Parts of such as are being fetched, or were.
-    pub(crate) parts: Vec<Kept>,
+    pub(crate) photos: Vec<StoredFile>,
+    /// Parts of photos that are being fetched, or were.
+    pub(crate) parts: Vec<StoredFile>,
 }
 
-impl Held {
-    /// What lies in the folder now.
-    pub(crate) fn look(folder: &Folder) -> std::io::Result<Self> {
+impl StoredPhotos {
+    /// Lists the folder.
+    pub(crate) fn read(folder: &Folder) -> std::io::Result<Self> {
         let entries = match fs::read_dir(folder.photos()) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
@@ -99,12 +99,12 @@ impl Held {
             let entry = entry?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            let (name, among) = match name.strip_suffix(FETCHED) {
+            let (name, among) = match name.strip_suffix(PARTIAL_SUFFIX) {
                 Some(name) => (name, &mut held.parts),
                 None => (&*name, &mut held.photos),
             };
             if let Ok(hash) = FileHash::parse(name) {
-                // One that is complete by now has another name, and is counted the next time.
+                // A part that was completed meanwhile has another name, and is counted the next time.
                 let Ok(about) = entry.metadata() else { continue };
                 among.push((about.modified()?, hash, about.len()));
             }
@@ -114,16 +114,20 @@ impl Held {
         Ok(held)
     }
 
-    /// All of it: half a photo takes the disk as a whole one does.
+    /// The size of all files, parts included.
     pub(crate) fn bytes(&self) -> u64 {
         self.photos.iter().chain(&self.parts).map(|(_, _, bytes)| bytes).sum()
     }
 
-    /// Removes the parts of photos that `is_stale` finds to be so.
-    pub(crate) fn drop_parts(&mut self, folder: &Folder, is_stale: impl Fn(&Kept) -> bool) -> std::io::Result<()> {
+    /// Removes the parts for which `is_stale` holds.
+    pub(crate) fn remove_parts(
+        &mut self,
+        folder: &Folder,
+        is_stale: impl Fn(&StoredFile) -> bool,
+    ) -> std::io::Result<()> {
         let (stale, left) = std::mem::take(&mut self.parts).into_iter().partition(is_stale);
         self.parts = left;
-        let stale: Vec<Kept> = stale;
+        let stale: Vec<StoredFile> = stale;
         stale.iter().try_for_each(|(_, hash, _)| fs::remove_file(fetched_part(folder, hash)))
     }
 }
@@ -133,22 +137,21 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    /// Half a photo counts as much as it takes, and goes when nobody wants it any more; one that is wanted stays to be gone on
-    /// with, and so do whole photos.
+    /// A part counts with its size and is removed when its photo is no longer wanted; parts of wanted photos and whole photos stay.
     #[test]
-    fn parts_count_and_go() {
+    fn parts_count_and_are_removed() {
         let place = tempfile::tempdir().expect("a temporary folder");
         let folder = Folder::open(Path::new(place.path())).expect("a data folder");
         let whole = keep(&folder, &[7; 300]).expect("it is kept");
         let (wanted, stale) = (FileHash([1; 32]), FileHash([2; 32]));
         fs::write(fetched_part(&folder, &wanted), [0; 100]).expect("it is written");
         fs::write(fetched_part(&folder, &stale), [0; 20]).expect("it is written");
-        let mut held = Held::look(&folder).expect("it is there");
+        let mut held = StoredPhotos::read(&folder).expect("it is there");
         assert_eq!(held.bytes(), 420);
-        held.drop_parts(&folder, |(_, photo, _)| *photo != wanted).expect("they are removed");
+        held.remove_parts(&folder, |(_, photo, _)| *photo != wanted).expect("they are removed");
         assert_eq!(held.bytes(), 400);
-        let held = Held::look(&folder).expect("it is there");
-        let hashes = |kept: &[Kept]| kept.iter().map(|(_, hash, _)| *hash).collect::<Vec<_>>();
+        let held = StoredPhotos::read(&folder).expect("it is there");
+        let hashes = |kept: &[StoredFile]| kept.iter().map(|(_, hash, _)| *hash).collect::<Vec<_>>();
         assert_eq!((hashes(&held.photos), hashes(&held.parts)), (vec![whole], vec![wanted]));
     }
 }

@@ -1,10 +1,9 @@
-//! Photos between devices: asked for piece by piece, behind everything else.
+//! Photos between devices: fetched piece by piece, at a lower priority than everything else.
 //!
-//! Who wants a photo opens a stream and asks for pieces of it; the other sends each as it is asked for. So it is the side
-//! that receives which decides how much is under way, and it lets no more be under way than keeps the road's queue short:
-//! a status that is recorded meanwhile must not wait behind a photo. (QUIC's own priorities order what has not left yet;
-//! what fills the buffers of a slow road has.) A piece goes into the file as it arrives, and a new connection asks from
-//! there on, whatever byte the old one was cut at.
+//! The receiver opens a stream and requests pieces of a photo; the sender answers each request. So the receiver decides how much is in
+//! flight, and keeps it so small that the network's queue stays short: a status that is recorded meanwhile must not wait behind a photo.
+//! (QUIC's own priorities order only data that has not been sent; data in the buffers of a slow network has been.) A piece is written
+//! to the file as it arrives, and a new connection continues after the last byte that the old one brought.
 
 use crate::photos::files::{self, PHOTO_BYTES_MAX};
 use crate::quic::connection::Connections;
@@ -16,34 +15,34 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::time::{Duration, Instant, SystemTime};
 
-/// A piece of a photo is asked for.
+/// Request: send a piece of a photo.
 const GET: u8 = 1;
-/// A photo is durable at the sender.
+/// Request: take note that the photo is durable at the requester.
 const KEPT: u8 = 2;
-/// The photo is not here, or not for the peer.
+/// Answer: the photo is not here, or the peer may not have it.
 const NOT_HERE: u8 = 0;
-/// A piece follows.
+/// Answer: a piece follows.
 const HERE: u8 = 1;
-/// Kind, photo, offset, length.
+/// A request: kind, photo, offset, length.
 const REQUEST_BYTES: usize = 1 + 32 + 8 + 4;
-/// The photo's size, the piece's length.
+/// A piece's header: the photo's size, the piece's length.
 const HEADER_BYTES: usize = 8 + 4;
-/// A piece is at least so long and at most.
+/// The shortest and the longest piece.
 const PIECE_BYTES: (u32, u32) = (1_024, 64 * 1024);
-/// So much is under way at first, and at most.
+/// The bytes in flight at first, and at most.
 const WINDOW_BYTES: (f64, f64) = (2_048.0, 4.0 * 1024.0 * 1024.0);
-/// How much longer than on an empty road a piece may take, as in LEDBAT (RFC 6817), but with a shorter queue.
-const QUEUE_GOAL: Duration = Duration::from_millis(200);
-/// Photos give way to everything else in this connection.
-const PRIORITY: i32 = -1;
-/// How often it is looked what is wanted, if nothing rings.
-const LOOK: Duration = Duration::from_secs(20);
+/// How much longer than with empty queues a piece may take, as in LEDBAT (RFC 6817), but with a shorter queue.
+const QUEUE_DELAY_TARGET: Duration = Duration::from_millis(200);
+/// Photos yield to everything else on their connection.
+const STREAM_PRIORITY: i32 = -1;
+/// How often the list of wanted photos is read when nothing was requested.
+const WANTED_POLL: Duration = Duration::from_secs(20);
 
-/// The hub and its devices leave so much of the disk free, or a twentieth of a small one: photos must not take the store's room.
+/// How much of the disk photos leave free, or a twentieth of a small disk: the store needs room.
 const FREE_BYTES_MIN: u64 = 2_000_000_000;
 
-/// How old a part of a photo is at least that nobody wants and that is removed: somebody may want it again.
-const STALE: Duration = Duration::from_secs(86_400);
+/// A part of a photo that is not wanted is removed at this age; until then the photo may be wanted again.
+const PART_AGE_MAX: Duration = Duration::from_secs(86_400);
 
 /// Why a photo did not come.
 #[derive(Debug, thiserror::Error)]
@@ -64,17 +63,17 @@ fn broken(error: impl std::fmt::Display) -> FetchError {
     FetchError::Broken(error.to_string())
 }
 
-/// One who asks on a stream, and how much may be under way.
-struct Asking {
+/// A stream on which photos are requested, and how much may be in flight.
+struct FetchStream {
     send: SendStream,
     receive: RecvStream,
     window: f64,
-    /// The least that a piece took.
+    /// The shortest time that a piece took.
     base: Duration,
 }
 
 impl Connections {
-    /// Answers a peer that asks for photos, on every stream that it opens.
+    /// Answers a peer's requests for photos, on every stream that it opens.
     pub(crate) async fn serve_photos(&self, connection: &Connection, peer: DeviceKey) -> String {
         loop {
             let (send, receive) = match connection.accept_bi().await {
@@ -92,7 +91,7 @@ impl Connections {
 
     async fn answer(&self, peer: DeviceKey, mut send: SendStream, mut receive: RecvStream) -> Result<(), FetchError> {
         // The stream may be closed already.
-        let _ = send.set_priority(PRIORITY);
+        let _ = send.set_priority(STREAM_PRIORITY);
         let mut allowed = HashSet::new();
         loop {
             let mut request = [0; REQUEST_BYTES];
@@ -101,7 +100,7 @@ impl Connections {
                 Err(quinn::ReadExactError::FinishedEarly(0)) => return Ok(()),
                 Err(error) => return Err(broken(error)),
             }
-            let (kind, photo, offset, length) = asked(&request);
+            let (kind, photo, offset, length) = parse_request(&request);
             match kind {
                 GET => {
                     if !allowed.contains(&photo) && self.store.may_fetch(peer, photo).await {
@@ -139,82 +138,82 @@ impl Connections {
             file.take(length.min(PIECE_BYTES.1).into()).read_to_end(&mut piece)?;
             Ok((size, piece))
         };
-        // A photo that can't be read is as good as absent, and no reason to end anything else.
+        // A photo that can't be read counts as absent, and does not end the session.
         Ok(tokio::task::spawn_blocking(read).await.map_err(broken)?.ok())
     }
 
-    /// Fetches from a peer what is wanted and it has, for as long as the connection stands.
+    /// Fetches wanted photos from a peer, until the connection ends.
     pub(crate) async fn fetch_photos(&self, connection: &Connection, peer: DeviceKey) -> String {
         let mut turn = self.wanted.turn(peer);
         loop {
-            turn.comes().await;
+            turn.begins().await;
             tokio::select! {
                 why = self.fetch_all(connection, peer) => return why,
                 // This connection may still carry other things.
-                () = turn.goes() => {}
+                () = turn.ends() => {}
             }
         }
     }
 
     async fn fetch_all(&self, connection: &Connection, peer: DeviceKey) -> String {
-        // The hub has what others have; the hub itself asks whoever named a photo.
+        // Devices ask the hub; the hub asks the device that named a photo.
         let from = if peer == self.hub { Some(None) } else { (self.hub == self.own).then_some(Some(peer)) };
         let Some(from) = from else { return std::future::pending().await };
         let mut changes = self.store.signals.changes.subscribe();
-        let mut asking: Option<Asking> = None;
-        if self.wanted.is_to_sweep()
+        let mut fetch_stream: Option<FetchStream> = None;
+        if self.wanted.is_sweep_due()
             && let Err(error) = self.sweep().await
         {
             tracing::debug!("parts of photos that nobody wants any more could not be removed: {error}");
         }
-        // Where in the list it is looked next, and whether anything was found since its beginning.
+        // Where to continue in the list, and whether anything was found since its beginning.
         let (mut after, mut found) = (None, false);
         loop {
-            let rung = self.wanted.rung.notified();
+            let requested = self.wanted.new_request.notified();
             let page = self.store.wanted_photos(from, after).await;
             let among: Vec<FileHash> = page.iter().map(|(_, photo)| *photo).collect();
-            let Some(taken) = self.wanted.take(peer, peer == self.hub, &among) else {
+            let Some(taken) = self.wanted.begin_transfer(peer, peer == self.hub, &among) else {
                 after = page.last().copied();
                 if after.is_some() || std::mem::take(&mut found) {
                     continue;
                 }
                 tokio::select! {
-                    () = rung => {}
+                    () = requested => {}
                     _ = changes.recv() => {
-                        tokio::time::sleep(LOOK / 100).await;
-                        // However many there were: one look is enough for all.
+                        tokio::time::sleep(WANTED_POLL / 100).await;
+                        // One reading of the list covers all changes so far.
                         changes = changes.resubscribe();
                     }
-                    () = tokio::time::sleep(LOOK) => {}
+                    () = tokio::time::sleep(WANTED_POLL) => {}
                 }
                 continue;
             };
             let photo = taken.photo;
             found = true;
             let named = page.into_iter().find(|(_, named)| *named == photo);
-            match self.fetch(connection, &mut asking, photo).await {
+            match self.fetch(connection, &mut fetch_stream, photo).await {
                 Ok(bytes) => {
-                    self.wanted.took(peer, bytes);
-                    self.wanted.came(peer, &photo);
+                    self.wanted.count_bytes(peer, bytes);
+                    self.wanted.arrived(peer, &photo);
                     after = named.or(after);
                 }
                 Err(FetchError::Broken(why)) if connection.close_reason().is_some() => return why,
                 Err(why) => {
-                    // What is left on the stream belongs to a photo that nobody takes any more.
-                    asking = None;
+                    // The rest of the stream belongs to a photo that is no longer awaited.
+                    fetch_stream = None;
                     tracing::debug!(%photo, peer = %peer.short(), "a photo did not come: {why}");
-                    self.wanted.miss(peer, photo);
-                    // It is another device's turn: one that names what nobody has, however much of it, keeps nobody's photos
-                    // away. Its own come when it is its turn again.
+                    self.wanted.note_missing(peer, photo);
+                    // Continue with another author: an author who names many photos that nobody has must not delay the photos of
+                    // others.
                     after = named.map(|(author, _)| (author, FileHash([0xff; 32]))).or(after);
                     if matches!(why, FetchError::NoRoom(_)) {
-                        if self.wanted.is_to_tell() {
+                        if self.wanted.is_log_due() {
                             tracing::warn!("photos are not fetched: {why}");
                         }
-                        // Nor do others find room.
+                        // Other photos find no room either.
                         tokio::select! {
-                            () = rung => {}
-                            () = tokio::time::sleep(LOOK) => {}
+                            () = requested => {}
+                            () = tokio::time::sleep(WANTED_POLL) => {}
                         }
                     }
                 }
@@ -222,19 +221,19 @@ impl Connections {
         }
     }
 
-    /// Fetches a photo that may have come by hand meanwhile, and tells how many bytes came.
+    /// Fetches a photo, unless a pack brought it meanwhile, and returns the bytes that came.
     async fn fetch(
         &self,
         connection: &Connection,
-        asking: &mut Option<Asking>,
+        fetch_stream: &mut Option<FetchStream>,
         photo: FileHash,
     ) -> Result<u64, FetchError> {
         let folder = self.folder.clone();
         let here = tokio::task::spawn_blocking(move || files::load(&folder, &photo)).await.map_err(broken)?;
         let is_here = matches!(here, Ok(Some(_)));
-        let stream = match asking {
-            Some(asking) => asking,
-            None => asking.insert(Asking::open(connection).await?),
+        let stream = match fetch_stream {
+            Some(fetch_stream) => fetch_stream,
+            None => fetch_stream.insert(FetchStream::open(connection).await?),
         };
         let mut came = 0;
         if !is_here {
@@ -249,11 +248,11 @@ impl Connections {
         }
         if self.hub == self.own {
             stream.send.write_all(&request(KEPT, photo, 0, 0)).await.map_err(broken)?;
-            // Until its device is known to know, the photo is asked for again on the next connection, and found to be here.
+            // Until the device has confirmed this, the photo is requested again on the next connection, and found to be here.
             let mut heard = [0];
             stream.receive.read_exact(&mut heard).await.map_err(broken)?;
         } else {
-            // One that came by hand need not be at the hub. It is asked about again, until it is.
+            // A photo from a pack may not be at the hub yet. It is asked for again until it is.
             if is_here && !stream.is_there(photo).await? {
                 return Err(FetchError::NotThere);
             }
@@ -263,13 +262,13 @@ impl Connections {
         Ok(came)
     }
 
-    async fn held_photos(&self) -> Result<files::Held, FetchError> {
+    async fn stored_photos(&self) -> Result<files::StoredPhotos, FetchError> {
         let folder = self.folder.clone();
-        Ok(tokio::task::spawn_blocking(move || files::Held::look(&folder)).await.map_err(broken)??)
+        Ok(tokio::task::spawn_blocking(move || files::StoredPhotos::read(&folder)).await.map_err(broken)??)
     }
 
     /// Which of some files are wanted.
-    async fn wanted_among(&self, files: &[files::Kept]) -> HashSet<FileHash> {
+    async fn wanted_among(&self, files: &[files::StoredFile]) -> HashSet<FileHash> {
         let files: HashSet<FileHash> = files.iter().map(|(_, photo, _)| *photo).collect();
         let (mut wanted, mut after) = (HashSet::new(), None);
         loop {
@@ -282,22 +281,22 @@ impl Connections {
         }
     }
 
-    /// Removes parts of photos that nobody wants any more.
+    /// Removes parts of photos that are no longer wanted.
     async fn sweep(&self) -> Result<(), FetchError> {
-        let mut held = self.held_photos().await?;
+        let mut held = self.stored_photos().await?;
         if held.parts.is_empty() {
             return Ok(());
         }
         let wanted = self.wanted_among(&held.parts).await;
-        let is_old = |modified: &SystemTime| modified.elapsed().is_ok_and(|age| age > STALE);
-        held.drop_parts(&self.folder, |(modified, photo, _)| {
+        let is_old = |modified: &SystemTime| modified.elapsed().is_ok_and(|age| age > PART_AGE_MAX);
+        held.remove_parts(&self.folder, |(modified, photo, _)| {
             is_old(modified) && !wanted.contains(photo) && !self.wanted.is_awaited(photo)
         })?;
         Ok(())
     }
 
-    /// Where the quota is used up, by photos and by parts of such: removes parts that nobody wants any more, then the photos that
-    /// were written longest ago and are at the hub, until a quarter of it is free, and in the end whatever part nobody waits for.
+    /// Where photos and parts have used up the quota: removes parts that are no longer wanted, then the least recently written photos
+    /// that are at the hub, until a quarter of the quota is free, and at last every part that nobody waits for.
     async fn make_room(&self) -> Result<(), FetchError> {
         let (free, all) = (fs2::available_space(self.folder.path())?, fs2::total_space(self.folder.path())?);
         if free < FREE_BYTES_MIN.min(all / 20) {
@@ -307,14 +306,14 @@ impl Connections {
         if quota == u64::MAX {
             return Ok(());
         }
-        let mut held = self.held_photos().await?;
+        let mut held = self.stored_photos().await?;
         if held.bytes() <= quota {
             return Ok(());
         }
         let wanted = self.wanted_among(&held.parts).await;
-        held.drop_parts(&self.folder, |(_, photo, _)| !wanted.contains(photo) && !self.wanted.is_awaited(photo))?;
+        held.remove_parts(&self.folder, |(_, photo, _)| !wanted.contains(photo) && !self.wanted.is_awaited(photo))?;
         let mut bytes = held.bytes();
-        // What the hub has nobody else need have any more.
+        // A photo at the hub need not be kept elsewhere.
         if self.hub != self.own {
             for (_, photo, size) in &held.photos {
                 if bytes <= quota / 4 * 3 {
@@ -328,7 +327,7 @@ impl Connections {
         }
         if bytes > quota {
             let parts: u64 = held.parts.iter().map(|(_, _, size)| size).sum();
-            held.drop_parts(&self.folder, |(_, photo, _)| !self.wanted.is_awaited(photo))?;
+            held.remove_parts(&self.folder, |(_, photo, _)| !self.wanted.is_awaited(photo))?;
             bytes -= parts - held.parts.iter().map(|(_, _, size)| size).sum::<u64>();
         }
         if bytes <= quota {
@@ -341,15 +340,15 @@ impl Connections {
     }
 }
 
-impl Asking {
+impl FetchStream {
     async fn open(connection: &Connection) -> Result<Self, FetchError> {
         let (send, receive) = connection.open_bi().await.map_err(broken)?;
-        // It may be closed already; then the first request tells.
-        let _ = send.set_priority(PRIORITY);
+        // The stream may be closed already; then the first request fails.
+        let _ = send.set_priority(STREAM_PRIORITY);
         Ok(Self { send, receive, window: WINDOW_BYTES.0, base: Duration::MAX })
     }
 
-    /// Whether the other has a photo: it is asked for nothing of it.
+    /// Whether the peer has a photo: requests a piece of no bytes.
     async fn is_there(&mut self, photo: FileHash) -> Result<bool, FetchError> {
         self.send.write_all(&request(GET, photo, 0, 0)).await.map_err(broken)?;
         let mut here = [0];
@@ -365,7 +364,7 @@ impl Asking {
         Ok(true)
     }
 
-    /// Asks for what is missing of a photo, and writes it as it comes.
+    /// Requests the missing pieces of a photo, and writes them as they come.
     async fn pieces(&mut self, photo: FileHash, part: &std::path::Path) -> Result<(), FetchError> {
         let mut file = File::options().create(true).append(true).open(part)?;
         let mut have = file.metadata()?.len();
@@ -381,7 +380,7 @@ impl Asking {
                 )]
                 let (window, quarter) = (self.window as u64, (self.window / 4.0) as u32);
                 let length = quarter.clamp(PIECE_BYTES.0, PIECE_BYTES.1);
-                // Before its size is known only one piece is asked for.
+                // Before the size is known only one piece is requested.
                 let more = size.map_or(under_way.is_empty(), |size| next < size);
                 if !more || (!under_way.is_empty() && bytes + u64::from(length) > window) {
                     break;
@@ -420,18 +419,18 @@ impl Asking {
                 left -= bytes.len();
                 have += bytes.len() as u64;
             }
-            self.learn(since.elapsed(), length);
+            self.adapt_window(since.elapsed(), length);
         }
     }
 
-    /// Takes note of how long a piece took: as long as the queue is short, more may be under way.
-    fn learn(&mut self, took: Duration, length: u32) {
+    /// Adapts the window to how long a piece took: while the queue is short, more may be in flight.
+    fn adapt_window(&mut self, took: Duration, length: u32) {
         self.base = self.base.min(took);
         let queue = took.saturating_sub(self.base);
-        if queue > QUEUE_GOAL {
+        if queue > QUEUE_DELAY_TARGET {
             self.window *= 0.8;
         } else {
-            let room = 1.0 - queue.as_secs_f64() / QUEUE_GOAL.as_secs_f64();
+            let room = 1.0 - queue.as_secs_f64() / QUEUE_DELAY_TARGET.as_secs_f64();
             self.window += f64::from(length) * room;
         }
         self.window = self.window.clamp(WINDOW_BYTES.0, WINDOW_BYTES.1);
@@ -442,7 +441,7 @@ fn request(kind: u8, photo: FileHash, offset: u64, length: u32) -> Vec<u8> {
     [&[kind][..], &photo.0, &offset.to_be_bytes(), &length.to_be_bytes()].concat()
 }
 
-fn asked(request: &[u8; REQUEST_BYTES]) -> (u8, FileHash, u64, u32) {
+fn parse_request(request: &[u8; REQUEST_BYTES]) -> (u8, FileHash, u64, u32) {
     let (mut photo, mut offset, mut length) = ([0; 32], [0; 8], [0; 4]);
     photo.copy_from_slice(&request[1..33]);
     offset.copy_from_slice(&request[33..41]);
@@ -454,11 +453,11 @@ fn asked(request: &[u8; REQUEST_BYTES]) -> (u8, FileHash, u64, u32) {
 mod tests {
     use super::*;
 
-    /// What is asked for is read as it was written.
+    /// A request is parsed as it was written.
     #[test]
     fn a_request_is_read_as_written() {
         let photo = FileHash([7; 32]);
         let bytes: [u8; REQUEST_BYTES] = request(GET, photo, 3_000_000, 4_096).try_into().expect("it has that length");
-        assert_eq!(asked(&bytes), (GET, photo, 3_000_000, 4_096));
+        assert_eq!(parse_request(&bytes), (GET, photo, 3_000_000, 4_096));
     }
 }

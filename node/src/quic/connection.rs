@@ -7,7 +7,7 @@ use super::raw_keys::{ALPN_ENROL, ALPN_MEMBERS};
 use super::replaced::ConnectionsByDevice;
 use super::transport::{CLOSE_DONE, CLOSE_REFUSED, HANDSHAKE_TIMEOUT, KEEP_ALIVE_INTERVAL, alpn, peer_key, truncated};
 use crate::folder::Folder;
-use crate::photos::wanted::Wanted;
+use crate::photos::wanted::WantedPhotos;
 use crate::store_thread::{ConnectionOutput, StoreHandle};
 use creel_protocol::cbor::Encode;
 use creel_protocol::id::{DeviceKey, OrganisationId};
@@ -41,7 +41,7 @@ pub(crate) struct Connections {
     pub(crate) hub: DeviceKey,
     /// Whether this device knows an address of the hub and dials it.
     pub(crate) dials_hub: bool,
-    pub(crate) wanted: Arc<Wanted>,
+    pub(crate) wanted: Arc<WantedPhotos>,
 }
 
 /// Which side of a connection this is.
