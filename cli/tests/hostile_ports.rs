@@ -149,7 +149,7 @@ fn hostile_streams() {
 
 /// A stranger's key gets no further than a refusal, whichever protocol it names and however many connections it opens.
 #[test]
-fn strangers_at_the_door() {
+fn devices_that_are_no_members() {
     let mut office = Office::open(23);
     let (driver, numbers) = office.driver("li-wei", 23, 3);
     let hub = office.firm.hub.quic().expect("it runs");

@@ -21,8 +21,8 @@ fn unpacked(node: &Node, file: &Path) -> Value {
     serde_json::from_slice(&output.stdout).expect("it tells JSON")
 }
 
-/// Promise 1 without any road: what a driver recorded comes to the hub on a stick, photo and all, once however often it is
-/// taken; and when there is a road again, everybody agrees.
+/// Promise 1 without any network: a driver's records and photos come to the hub on a stick, and count once however often the pack is
+/// read; when the network is back, everybody agrees.
 #[test]
 fn a_day_comes_by_hand() {
     let mut office = Office::open(41);

@@ -1,4 +1,4 @@
-//! Photos between real `creel` processes, over roads that are cut.
+//! Photos between real `creel` processes, over a network that is cut.
 
 mod shared;
 
@@ -11,7 +11,7 @@ use std::fs;
 use std::time::Duration;
 
 const PHOTO_BYTES: usize = 300_000;
-/// A road on which that takes some seconds.
+/// A network on which that takes some seconds.
 const RATE_BITS_S: u64 = 1_000_000;
 
 fn photo(seed: u64) -> Vec<u8> {
@@ -47,7 +47,7 @@ fn a_photo_goes_on_where_it_was_cut() {
         // Nothing of what was under way comes through any more.
         std::thread::sleep(Duration::from_millis(300));
         let stopped = fs::metadata(&part).expect("it is there").len();
-        assert!(stopped < PHOTO_BYTES as u64, "the road was not cut in the middle");
+        assert!(stopped < PHOTO_BYTES as u64, "the network was not cut in the middle");
         driver.relay.cut(false);
         api.post("/nudge", &office.firm.tap(), &json!({})).expect("it is told");
         grown(stopped);
@@ -60,7 +60,7 @@ fn a_photo_goes_on_where_it_was_cut() {
     .expect("the driver is told");
     assert_eq!(hub.get_bytes(&format!("/photos/{hash}")).expect("the hub has it"), bytes);
     let sent = driver.relay.up().bytes - before;
-    // What was under way when the road was cut is sent again, and nothing else.
+    // The bytes in flight when the network was cut are sent again, and nothing else.
     assert!(sent < PHOTO_BYTES as u64 * 5 / 4, "{sent} bytes were sent for a photo of {PHOTO_BYTES}");
 
     let other = stranger.node.api().expect("it runs");

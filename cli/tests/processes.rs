@@ -1,4 +1,4 @@
-//! Scenarios with real `creel` processes: init, invite, join and serve through the command, cut roads, dead batteries.
+//! Scenarios with real `creel` processes: init, invite, join and serve through the command, cut networks, dead batteries.
 
 mod shared;
 
@@ -407,15 +407,15 @@ fn strangers_are_refused() {
     assert_eq!(own["peers"][0]["connected"], false);
 }
 
-/// Where a record waits, people are told within seconds that there is no road; and that there is one when it is back.
+/// Where a record waits, the status shows within seconds that the hub cannot be reached, and that it can be reached again.
 #[test]
-fn a_cut_road_is_told() {
+fn an_unreachable_hub_is_shown() {
     let mut office = Office::open(20);
     let (driver, numbers) = office.driver("li-wei", 20, 1);
     let api = driver.node.api().expect("it runs");
     let near = |near: bool| {
         // Less than it takes until a connection on which nothing is heard is not counted on any more.
-        eventually("the road to be told", Duration::from_secs(20), || {
+        eventually("the status to show it", Duration::from_secs(20), || {
             let status = api.get("/status")?;
             let hub = status["peers"].as_array().into_iter().flatten().find(|peer| peer["hub"] == true);
             Ok(hub.is_some_and(|hub| hub["connected"] == near).then_some(()))
@@ -425,7 +425,7 @@ fn a_cut_road_is_told() {
     driver.relay.cut(true);
     let cut = Instant::now();
     office.record(&driver, &numbers[0], &json!({ "step": "picked_up" }));
-    near(false).expect("a dead road is told to be one");
+    near(false).expect("the hub is shown as unreachable");
     println!("after {:?}", cut.elapsed());
     // Attempts that nobody answers are no signs of life.
     std::thread::sleep(Duration::from_secs(3));

@@ -1,4 +1,4 @@
-//! `creel nudge`: there may be a road again.
+//! `creel nudge`: dial at once, because the network may be back.
 
 use crate::client::{Client, fresh_tap};
 use crate::screen::Screen;

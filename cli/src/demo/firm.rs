@@ -23,12 +23,12 @@ pub struct Firm {
     taps: AtomicU64,
 }
 
-/// A member: its device, and its road to the hub.
+/// A member: its device, and the relay between it and the hub.
 #[derive(Debug)]
 pub struct Member {
     /// Its device; it runs.
     pub node: Node,
-    /// Its road to the hub.
+    /// The relay between it and the hub.
     pub relay: Relay,
 }
 

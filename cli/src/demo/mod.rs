@@ -1,6 +1,6 @@
-//! The demo: a made-up day of a made-up firm, with real nodes on real disks, bad roads and dead batteries.
+//! The demo: a made-up day of a made-up firm, with real nodes on real disks, bad networks and dead batteries.
 //!
-//! `story` is what happens, `judge` who says whether it went well, `firm` and `node` the processes, `relay` the roads,
+//! `story` is what happens, `judge` who says whether it went well, `firm` and `node` the processes, `relay` the network,
 //! `stage` what a person sees, `page` where they try it themselves. The tests with real processes use the same nodes, relays and judge.
 
 pub mod api;

@@ -1,4 +1,4 @@
-//! A road for datagrams that can be made bad: slow, lossy, narrow, out of order, or cut.
+//! A relay for datagrams that simulates a bad network: slow, lossy, narrow, out of order, or cut.
 //!
 //! It stands between nodes and the one they dial, as a mobile network does: every client has a socket of its own towards
 //! the target, so the target sees them as different peers. All state is owned by one thread; the ways' conditions can be
@@ -81,7 +81,7 @@ impl Way {
 struct Shared {
     target: Mutex<SocketAddr>,
     cut: AtomicBool,
-    /// Whether what lies beyond the target's door is cut off.
+    /// Whether the network behind the target is cut off.
     beyond: AtomicBool,
     /// From the clients to the target, and back.
     ways: [Way; 2],
@@ -359,7 +359,7 @@ impl Carrier {
             way.datagrams.fetch_add(1, Ordering::Relaxed);
             way.bytes.fetch_add(length, Ordering::Relaxed);
             if next.socket.send_to(&next.bytes, next.to).await.is_err() {
-                // A receiver that is gone loses it, as on any road.
+                // A receiver that has ended loses it, as on any network.
                 way.datagrams.fetch_sub(1, Ordering::Relaxed);
                 way.bytes.fetch_sub(length, Ordering::Relaxed);
                 way.lost.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! The made-up day: who does what, where the road is cut and the battery pulled.
+//! The made-up day: who does what, where the network is cut and the battery is pulled.
 
 use super::day::{MADE_UP, Random};
 use super::firm::{Firm, Member, converged};
@@ -18,7 +18,7 @@ pub(super) const SHIPMENTS: usize = 80;
 pub(super) const DAY: &str = "2026-06-01";
 /// How long anything awaited may take before the demo says that it failed.
 const LIMIT: Duration = Duration::from_secs(45);
-/// A phone on the road.
+/// The network of a phone in a moving car.
 const MOBILE: Conditions =
     Conditions { delay_ms: 25, loss_ppm: 5_000, reorder_ppm: 2_000, duplicate_ppm: 1_000, rate_bits_s: 4_000_000 };
 /// A shop's own line.
@@ -69,15 +69,15 @@ impl<'a> Story<'a> {
         let mut members = Vec::new();
         for (role, party, name, called) in MEMBERS {
             let member = firm.admit_as(role, Some(party), name, called)?;
-            let road = if role == "driver" { MOBILE } else { LINE };
-            member.relay.set(road, road);
+            let network = if role == "driver" { MOBILE } else { LINE };
+            member.relay.set(network, network);
             members.push(member);
         }
         let (judge, tally) = (Judge::default(), Tally::default());
         Ok(Self { firm, members, judge, tally, stage, orders, random: Random::new(seed) })
     }
 
-    /// Until the drivers are on the road.
+    /// Until the drivers have left.
     pub(super) fn morning(&mut self) -> Result<()> {
         self.turn()?;
         self.orders_come_in()?;

@@ -14,9 +14,9 @@ use std::time::Duration;
 /// Faults told to a person; a script gets them all.
 const FAULTS_SHOWN: usize = 10;
 
-/// What came through one member's road.
+/// The traffic between one member and the hub.
 #[derive(Debug, Serialize)]
-struct Road {
+struct Traffic {
     name: String,
     bytes_to_hub: u64,
     bytes_from_hub: u64,
@@ -40,16 +40,17 @@ pub(super) struct Summary {
     waited_for_link: usize,
     link_up_to_hub_ms: u128,
     link_up_to_mark_ms: u128,
-    roads: Vec<Road>,
+    #[serde(rename = "roads")]
+    traffic: Vec<Traffic>,
     seconds: f64,
     kept: Option<PathBuf>,
 }
 
 impl Summary {
     pub(super) fn of(story: &Story<'_>, verdict: Verdict, options: &Options, took: Duration) -> Self {
-        let roads = story.members.iter().map(|member| {
+        let traffic = story.members.iter().map(|member| {
             let (up, down): (Carried, Carried) = (member.relay.up(), member.relay.down());
-            Road {
+            Traffic {
                 name: member.node.name.clone(),
                 bytes_to_hub: up.bytes,
                 bytes_from_hub: down.bytes,
@@ -72,7 +73,7 @@ impl Summary {
             waited_for_link: tally.waited,
             link_up_to_hub_ms: tally.link_up_to_hub.as_millis(),
             link_up_to_mark_ms: tally.link_up_to_mark.as_millis(),
-            roads: roads.collect(),
+            traffic: traffic.collect(),
             seconds: (took.as_secs_f64() * 10.0).round() / 10.0,
             kept: options.keep.clone(),
             verdict,
@@ -112,11 +113,11 @@ impl Summary {
             &format!("从信号恢复到中心收齐等待中的{}条记录", self.waited_for_link),
             format!("{} ms", self.link_up_to_hub_ms),
         );
-        for road in &self.roads {
+        for member in &self.traffic {
             row(
-                &format!("bytes to the hub and back: {} ({} datagrams lost)", road.name, road.datagrams_lost),
-                &format!("字节往返中心：{}（丢失{}个数据包）", road.name, road.datagrams_lost),
-                format!("{} / {}", road.bytes_to_hub, road.bytes_from_hub),
+                &format!("bytes to the hub and back: {} ({} datagrams lost)", member.name, member.datagrams_lost),
+                &format!("字节往返中心：{}（丢失{}个数据包）", member.name, member.datagrams_lost),
+                format!("{} / {}", member.bytes_to_hub, member.bytes_from_hub),
             );
         }
         row("in all", "总用时", format!("{} s", self.seconds));

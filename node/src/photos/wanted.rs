@@ -40,7 +40,7 @@ pub(crate) struct WantedPhotos {
 #[derive(Debug, Default)]
 struct State {
     /// Photos that somebody wants to see.
-    parse_request: HashSet<FileHash>,
+    requested: HashSet<FileHash>,
     /// Photos in transfer on some connection.
     in_transfer: HashSet<FileHash>,
     /// Photos that a peer did not have: when to ask it again, and the delay before that.
@@ -127,7 +127,7 @@ impl WantedPhotos {
     pub(crate) fn request(&self, photo: FileHash) {
         let mut state = self.state();
         state.missing.retain(|(_, missing), _| *missing != photo);
-        state.parse_request.insert(photo);
+        state.requested.insert(photo);
         drop(state);
         self.new_request.notify_waiters();
     }
@@ -145,7 +145,7 @@ impl WantedPhotos {
     /// Notes that a photo came from a peer.
     pub(crate) fn arrived(&self, peer: DeviceKey, photo: &FileHash) {
         let mut state = self.state();
-        state.parse_request.remove(photo);
+        state.requested.remove(photo);
         state.missing.remove(&(peer, *photo));
     }
 
@@ -159,7 +159,7 @@ impl WantedPhotos {
     /// Whether a photo was requested or is in transfer.
     pub(crate) fn is_awaited(&self, photo: &FileHash) -> bool {
         let state = self.state();
-        state.parse_request.contains(photo) || state.in_transfer.contains(photo)
+        state.requested.contains(photo) || state.in_transfer.contains(photo)
     }
 
     pub(crate) fn note_missing(&self, peer: DeviceKey, photo: FileHash) {
@@ -167,9 +167,9 @@ impl WantedPhotos {
         if state.missing.len() >= MISSING_MAX {
             state.missing.retain(|_, (at, _)| *at > Instant::now());
         }
-        let pause =
-            state.missing.get(&(peer, photo)).map_or(RETRY_DELAY.0, |(_, pause)| (*pause * 2).min(RETRY_DELAY.1));
-        state.missing.insert((peer, photo), (Instant::now() + pause, pause));
+        let delay =
+            state.missing.get(&(peer, photo)).map_or(RETRY_DELAY.0, |(_, delay)| (*delay * 2).min(RETRY_DELAY.1));
+        state.missing.insert((peer, photo), (Instant::now() + delay, delay));
     }
 
     /// Chooses a photo to fetch from a peer now, if there is one. Only the hub has photos that others named.
@@ -182,8 +182,8 @@ impl WantedPhotos {
                 && state.missing.get(&(peer, **photo)).is_none_or(|(at, _)| *at <= Instant::now())
         };
         let automatic = if self.policy == PhotoPolicy::All && has_share { among } else { &[] };
-        let parse_request = state.parse_request.iter().filter(|photo| is_hub || among.contains(photo));
-        let found = *parse_request.chain(automatic).find(ready)?;
+        let requested = state.requested.iter().filter(|photo| is_hub || among.contains(photo));
+        let found = *requested.chain(automatic).find(ready)?;
         state.in_transfer.insert(found);
         Some(Transfer { wanted: self, photo: found })
     }

@@ -1,4 +1,4 @@
-//! Devices let go of what they need no more, between real `creel` processes.
+//! Devices release shipments that they need not keep, between real `creel` processes.
 
 mod shared;
 
@@ -7,10 +7,10 @@ use serde_json::json;
 use shared::{LIMIT, Office};
 use std::time::Duration;
 
-/// A driver's device lets go of what has ended and of what is another's now; the hub keeps both. A message brings back the one
-/// and not the other, which comes back when it is theirs again.
+/// A driver's device releases shipments that have ended and shipments that are another driver's now; the hub keeps both. A message
+/// brings back the first and not the second, which comes back when it is the driver's again.
 #[test]
-fn a_device_keeps_what_it_needs() {
+fn a_device_releases_shipments() {
     let mut office = Office::open(41);
     let (mut driver, numbers) = office.driver("li-wei", 41, 3);
     let [signed, given, kept] = [&numbers[0], &numbers[1], &numbers[2]];

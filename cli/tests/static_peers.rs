@@ -11,10 +11,10 @@ fn status(node: &Node, number: &str) -> anyhow::Result<Value> {
     Ok(node.api()?.get(&format!("/shipments/{number}"))?["status"].clone())
 }
 
-/// A driver that was told a shop's address brings it what it recorded, and takes what the shop said, while no hub runs; the
-/// connection is made again when the shop was away; and a device of another firm at such an address gets nothing.
+/// A driver that dials a configured address of a shop exchanges records and messages with it while no hub runs; the
+/// connection is made again after the shop was stopped; and a device of another firm at such an address gets nothing.
 #[test]
-fn a_driver_is_told_where_a_shop_is() {
+fn a_driver_dials_a_shop_at_a_configured_address() {
     let mut office = Office::open(61);
     let (driver, numbers) = office.driver("li-wei", 61, 2);
     let shop = office.firm.admit("shop", Some("shop:west-lake"), "west-lake").expect("a shop is admitted");

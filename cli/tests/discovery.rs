@@ -78,10 +78,10 @@ impl Drop for Ended {
     }
 }
 
-/// A driver at a shop's door: the two have never met, no hub can be reached, and the shop has what the driver recorded; what it
-/// records in turn is with the driver. What is none of the shop's business it is not shown.
+/// A driver's and a shop's device on one network, which never had a connection before and reach no hub, exchange their records. The shop
+/// gets only shipments in its scope.
 #[test]
-fn a_driver_at_the_door() {
+fn devices_on_one_network_exchange_records() {
     let Some(wire) = Wire::lay() else {
         eprintln!("left out: this user may make no network namespaces (needs root and iproute2)");
         return;
