@@ -66,13 +66,13 @@ pub(crate) enum Command {
     Export(export::Args),
     /// Write a shipment's Automerge document, for any Automerge tool
     Automerge(proof::AutomergeArgs),
-    /// Write edits and photos into a file, for a device that no road leads to
+    /// Write edits and photos into a file, for a device that no network reaches
     Pack(pack::PackArgs),
     /// Take edits and photos out of such a file
     Unpack(pack::UnpackArgs),
     /// Tell how this node is, and its peers
     Status,
-    /// Say that there may be a road to the hub again: this node dials at once
+    /// Dial the hub and other peers at once, because the network may be back
     #[command(
         after_help = "For a phone's shell, when the radio is up; a node notices changes of its own network by itself."
     )]
