@@ -152,3 +152,38 @@ fn no_path_of_a_machine() {
         }
     }
 }
+
+/// The modules of `node/src` keep apart: QUIC knows no HTTP, HTTP uses no connection, and what lies on the disk knows neither.
+#[test]
+fn modules_of_the_node_stay_apart() {
+    let node = root().join("node/src");
+    let forbidden: [(&str, &[&str]); 7] = [
+        ("quic", &["crate::http"]),
+        ("http", &["crate::quic::connection", "crate::quic::dial", "crate::quic::transport"]),
+        ("photos/files.rs", &["crate::http", "crate::quic"]),
+        ("photos/wanted.rs", &["crate::http", "crate::quic"]),
+        ("folder.rs", &["crate::http", "crate::quic", "crate::store_thread"]),
+        ("store_thread.rs", &["crate::http", "crate::quic"]),
+        ("export", &["crate::http", "crate::quic", "crate::store_thread"]),
+    ];
+    for (module, words) in forbidden {
+        let path = node.join(module);
+        let files = if path.is_dir() { sources(&path) } else { vec![path] };
+        assert!(!files.is_empty(), "{module} has no sources");
+        for file in files {
+            let text = fs::read_to_string(&file).expect("a source is readable");
+            for word in words {
+                assert!(!text.contains(word), "{} must not import {word}", file.display());
+            }
+        }
+    }
+}
+
+/// No command of the command line imports the whole command line, which imports every command.
+#[test]
+fn commands_do_not_import_the_command_line() {
+    for file in sources(&root().join("cli/src")) {
+        let text = fs::read_to_string(&file).expect("a source is readable");
+        assert!(!text.contains("crate::args"), "{} must not import args", file.display());
+    }
+}
