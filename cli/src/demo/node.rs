@@ -19,7 +19,7 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// Lines of a log that are shown when a node did not start.
 const LOG_LINES: usize = 12;
 /// How often something awaited is looked at, where it can't tell by itself.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A device with creel on it, running or not.
 #[derive(Debug)]
@@ -213,6 +213,6 @@ pub fn eventually<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Resu
             let why = found.err().map(|error| format!("; the last look: {error:#}")).unwrap_or_default();
             bail!("waited {} s in vain for {what}{why}", limit.as_secs());
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }

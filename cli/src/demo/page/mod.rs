@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How often it is looked whether somebody wants to end.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 const HOUR_MS: i64 = 3_600_000;
 const LAKE_TIME: Offset = Offset::constant(8);
 /// Who is shown: name, role, and what they are called.
@@ -69,7 +69,7 @@ pub(super) fn show(creel: &Path, folder: &Path, seed: u64, stage: &mut Stage) ->
         println!("{}", json!({ "url": url }));
     }
     while !served.is_finished() && interrupt::check().is_ok() {
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
     }
     // The nodes end with the cast.
     runtime.shutdown_timeout(Duration::from_secs(1));
