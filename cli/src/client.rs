@@ -66,16 +66,27 @@ impl Client {
         self.answer(response)
     }
 
-    /// Asks for a sheet; with it come how many rows it has, and of how many shipments.
-    pub(crate) fn fetch_sheet(&self, path: &str) -> Result<(Vec<u8>, u64, u64)> {
+    /// Asks for a file, with some of the headers that come with it.
+    pub(crate) fn fetch_with_headers<const N: usize>(
+        &self,
+        path: &str,
+        names: [&str; N],
+    ) -> Result<(Vec<u8>, [String; N])> {
         let sent = self.agent.get(self.url(path)).header("Authorization", self.bearer()).call();
         let response = sent.map_err(|error| self.broken(error))?;
-        let count = |name: &str| {
+        let header = |name: &str| {
             let value = response.headers().get(name).and_then(|value| value.to_str().ok());
-            value.and_then(|value| value.parse().ok()).unwrap_or_default()
+            value.unwrap_or_default().to_owned()
         };
-        let (rows, shipments) = (count("creel-rows"), count("creel-shipments"));
-        Ok((self.answer(response)?, rows, shipments))
+        let headers = names.map(header);
+        Ok((self.answer(response)?, headers))
+    }
+
+    /// Asks for a sheet; with it come how many rows it has, and of how many shipments.
+    pub(crate) fn fetch_sheet(&self, path: &str) -> Result<(Vec<u8>, u64, u64)> {
+        let (bytes, counts) = self.fetch_with_headers(path, ["creel-rows", "creel-shipments"])?;
+        let [rows, shipments] = counts.map(|count| count.parse().unwrap_or_default());
+        Ok((bytes, rows, shipments))
     }
 
     /// Acts: `tap` makes sure that a second try of the same is answered with what the first one made.

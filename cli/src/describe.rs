@@ -9,8 +9,8 @@ use serde_json::Value;
 const SHORT_ID_DIGITS: usize = 12;
 
 /// The beginning of an edit's id.
-pub(crate) fn short(id: &str) -> &str {
-    id.get(..SHORT_ID_DIGITS).unwrap_or(id)
+pub(crate) fn short(id: &(impl ToString + ?Sized)) -> String {
+    id.to_string().chars().take(SHORT_ID_DIGITS).collect()
 }
 
 /// Who made an edit: the person at the device, where one is named, with the device.
@@ -71,7 +71,7 @@ pub(crate) fn edit(action: &str, step: Option<&str>, detail: Option<&Value>, lan
         }
         "say" => format!("“{}”", text("text").unwrap_or_default()),
         "resolve" => match text("uphold") {
-            Some(upheld) => format!("{} {}", language.pick("settled: upholds", "裁定有效："), short(upheld)),
+            Some(upheld) => format!("{} {}", language.pick("settled: upholds", "裁定有效："), short(&upheld)),
             None => language.pick("settled: none of them stands", "裁定：均无效").to_owned(),
         },
         "retract" => format!("{} {}", language.pick("took back", "撤回"), text("edit").map(short).unwrap_or_default()),

@@ -64,7 +64,7 @@ pub(crate) fn place(text: &str) -> Result<(i32, i32), String> {
 
 /// A window in milliseconds since the Unix epoch: `FROM/TO` with times in RFC 3339 or of this device's own clock, a day,
 /// or two days of which the second is part of it.
-pub(crate) fn window(text: &str, zone: &TimeZone) -> Result<(i64, i64), String> {
+pub(crate) fn window(text: &str, zone: &TimeZone) -> Result<(u64, u64), String> {
     let (from, to) = match text.split_once('/') {
         Some((from, to)) => (moment(from, zone, None)?, moment(to, zone, Some(from))?),
         None if text.trim().parse::<Date>().is_ok() && !text.contains([':', 'T']) => {
@@ -77,7 +77,11 @@ pub(crate) fn window(text: &str, zone: &TimeZone) -> Result<(i64, i64), String> 
             ));
         }
     };
-    if from.0 < to.1 { Ok((from.0, to.1)) } else { Err(format!("“{text}” ends before it begins")) }
+    match (u64::try_from(from.0), u64::try_from(to.1)) {
+        (Ok(from), Ok(to)) if from < to => Ok((from, to)),
+        (Ok(_), Ok(_)) => Err(format!("“{text}” ends before it begins")),
+        _ => Err(format!("“{text}” begins before 1970")),
+    }
 }
 
 /// When something begins and ends that is named by a moment (both are the same) or by a day.

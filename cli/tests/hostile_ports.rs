@@ -64,7 +64,7 @@ fn roster(data: &Path) -> Roster {
 }
 
 fn hello(roster: &Roster) -> Hello {
-    Hello { version: VERSION, organisation: roster.organisation(), height: roster.height(), head: roster.head() }
+    Hello::of(roster.organisation(), roster.height(), roster.head())
 }
 
 /// What a member whose device was taken over may send: each closes its own connection, and is counted.

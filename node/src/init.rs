@@ -22,7 +22,7 @@ pub struct Initialised {
 
 /// Makes a new organisation whose hub is this device. `workflow` is the TOML text of the workflow to publish.
 pub fn init(data: &Path, organisation: &str, workflow: &str) -> Result<Initialised, NodeError> {
-    Workflow::parse(workflow)?;
+    Workflow::parse_strictly(workflow)?;
     let folder = Folder::open(data)?;
     refuse_known(&folder)?;
     let mut engine = folder.open_store(None, true)?.engine;

@@ -4,6 +4,7 @@
 //! it accepted therefore encodes to the same bytes again, and bytes can be signed, hashed and compared as they are.
 //! Absent on purpose: floats, tags, null, indefinite lengths, map keys other than unsigned integers and text.
 
+use crate::planted::{self, Bug};
 use std::collections::BTreeMap;
 
 /// Nesting allowed in a value whose shape is not known here.
@@ -268,7 +269,9 @@ impl<'a> Reader<'a> {
         let depth = depth.checked_sub(1).ok_or(CborError::Depth)?;
         let (major, value) = self.head()?;
         match major {
-            UNSIGNED | NEGATIVE => Ok(()),
+            UNSIGNED => Ok(()),
+            // As everywhere, nothing below -2^63.
+            NEGATIVE => i64::try_from(value).map(drop).map_err(|_| CborError::Range),
             BYTES => self.take(value).map(drop),
             TEXT => std::str::from_utf8(self.take(value)?).map(drop).map_err(|_| CborError::Utf8),
             ARRAY => (0..self.bounded(value)?).try_for_each(|_| self.skip(depth)),
@@ -320,15 +323,7 @@ impl MapReader {
 
     /// The value under `key`; keys must be asked for in ascending order.
     pub fn field<T: Encode + Decode>(&mut self, key: u64, reader: &mut Reader<'_>) -> Result<T, CborError> {
-        if self.next.is_none() && self.left > 0 {
-            let next = reader.unsigned()?;
-            if self.last.is_some_and(|last| next <= last) {
-                return Err(CborError::Unsorted);
-            }
-            self.left -= 1;
-            (self.next, self.last) = (Some(next), Some(next));
-        }
-        match self.next {
+        match self.peek(reader)? {
             Some(next) if next == key => {
                 self.next = None;
                 let value = T::decode(reader)?;
@@ -343,7 +338,40 @@ impl MapReader {
     pub fn end(self) -> Result<(), CborError> {
         if self.next.is_none() && self.left == 0 { Ok(()) } else { Err(CborError::UnknownKey) }
     }
+
+    /// Passes over the keys before `key` that nobody asked for, if they are below [`KEYS_MUST_KNOW`]. Tells how many.
+    pub fn pass_before(&mut self, key: u64, reader: &mut Reader<'_>) -> Result<u64, CborError> {
+        let mut passed = 0;
+        while let Some(next) = self.peek(reader)?
+            && next < key
+        {
+            if next >= KEYS_MUST_KNOW || planted::is(Bug::LaterKeyVoids) {
+                return Err(CborError::UnknownKey);
+            }
+            self.next = None;
+            reader.any()?;
+            passed += 1;
+        }
+        Ok(passed)
+    }
+
+    /// The key that stands next.
+    fn peek(&mut self, reader: &mut Reader<'_>) -> Result<Option<u64>, CborError> {
+        if self.next.is_none() && self.left > 0 {
+            let next = reader.unsigned()?;
+            if self.last.is_some_and(|last| next <= last) {
+                return Err(CborError::Unsorted);
+            }
+            self.left -= 1;
+            (self.next, self.last) = (Some(next), Some(next));
+        }
+        Ok(self.next)
+    }
 }
+
+/// In a map that may grow, a reader passes over keys below this one that it does not know. From here on an unknown key
+/// makes the value unreadable: a later version puts there what nobody may ignore.
+pub const KEYS_MUST_KNOW: u64 = 128;
 
 /// Declares a struct whose encoding is a map with integer keys. Fields stand in ascending order of keys; an `Option`
 /// that is `None`, an empty list and an empty map are left out.
@@ -371,6 +399,44 @@ macro_rules! cbor_map {
     };
 }
 pub(crate) use cbor_map;
+
+/// Declares a struct as [`cbor_map`] does, whose map may hold keys that a reader does not know: it passes over those below
+/// [`KEYS_MUST_KNOW`]. They are not part of the struct, which counts them in `unknown` where it has such a field; what
+/// keeps them is the bytes that the struct was read from.
+macro_rules! growing_map {
+    ($(#[$meta:meta])* pub struct $name:ident {
+        $($(#[$field_meta:meta])* $key:literal => $field:ident : $type:ty,)*
+        $(; $(#[$unknown_meta:meta])* unknown => $unknown:ident,)?
+    }) => {
+        $(#[$meta])*
+        pub struct $name { $($(#[$field_meta])* pub $field: $type,)* $($(#[$unknown_meta])* pub $unknown: u64,)? }
+        impl $crate::cbor::Encode for $name {
+            fn encode(&self, writer: &mut $crate::cbor::Writer) {
+                writer.map([$(!$crate::cbor::Encode::absent(&self.$field)),*].iter().filter(|there| **there).count());
+                $(if !$crate::cbor::Encode::absent(&self.$field) {
+                    writer.unsigned($key);
+                    $crate::cbor::Encode::encode(&self.$field, writer);
+                })*
+            }
+        }
+        impl $crate::cbor::Decode for $name {
+            fn decode(reader: &mut $crate::cbor::Reader<'_>) -> Result<Self, $crate::cbor::CborError> {
+                let mut map = $crate::cbor::MapReader::new(reader)?;
+                let mut passed = 0;
+                $(
+                    passed += map.pass_before($key, reader)?;
+                    let $field = map.field($key, reader)?;
+                )*
+                passed += map.pass_before(u64::MAX, reader)?;
+                map.end()?;
+                $(let $unknown = passed;)?
+                let _ = passed;
+                Ok(Self { $($field,)* $($unknown,)? })
+            }
+        }
+    };
+}
+pub(crate) use growing_map;
 
 macro_rules! integer {
     ($type:ty, $write:ident, $read:ident) => {

@@ -76,8 +76,8 @@ macro_rules! identifier {
 
 identifier!(/// An edit: BLAKE3 of its `Sig_structure`.
     EditId, 32, "an edit's id (64 hexadecimal digits)");
-identifier!(/// A document: a `UUIDv7` whose random bits come from its `Open`.
-    DocumentId, 16, "a shipment's id (32 hexadecimal digits)");
+identifier!(/// A document: its `Open`'s claimed time, then 144 bits of a hash of its `Open`.
+    DocumentId, 24, "a shipment's id (48 hexadecimal digits)");
 identifier!(/// A device: its Ed25519 public key, with which it signs edits and opens connections.
     DeviceKey, 32, "a device's key (64 hexadecimal digits)");
 identifier!(/// An organisation: BLAKE3 of its genesis' `Sig_structure`.

@@ -12,6 +12,7 @@ pub mod core;
 pub mod cose;
 pub mod edit;
 pub mod id;
+pub mod kind;
 pub mod planted;
 pub mod proof;
 pub mod roster;

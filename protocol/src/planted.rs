@@ -23,11 +23,29 @@ pub enum Bug {
     PassedBy,
     /// Lets go of a document without asking whether the hub holds all of it.
     PartsUnasked,
+    /// Takes every edit of one tap to be the same, whatever it states.
+    TapVoidsAll,
+    /// Voids the later edit of a tap although its author did not know the other.
+    RepeatUnknown,
+    /// Counts an author's edits in canonical order, not those that an edit knows.
+    LimitByOrder,
+    /// Chooses what an edit knows by ids alone.
+    AfterById,
+    /// Fills what an edit may know with void edits first.
+    VoidHeadsFirst,
+    /// Lets any chain of steps supersede a record that excludes its end.
+    SupersedesThroughAny,
+    /// Lets a resolve that upholds what was taken back go on rejecting other facts.
+    UpheldPerFact,
+    /// Shows the first exceptions and no more, whoever made them.
+    FloodHides,
+    /// Lets a key that only later versions know void an edit.
+    LaterKeyVoids,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 18] = [
         Self::AckBeforeCommit,
         Self::IgnoredAfter,
         Self::LastWriterByClock,
@@ -37,6 +55,15 @@ impl Bug {
         Self::BlindRanges,
         Self::PassedBy,
         Self::PartsUnasked,
+        Self::TapVoidsAll,
+        Self::RepeatUnknown,
+        Self::LimitByOrder,
+        Self::AfterById,
+        Self::VoidHeadsFirst,
+        Self::SupersedesThroughAny,
+        Self::UpheldPerFact,
+        Self::FloodHides,
+        Self::LaterKeyVoids,
     ];
 }
 

@@ -7,7 +7,7 @@ use creel_protocol::id::{DeviceKey, DocumentId, EditId, FileHash, Tap};
 use creel_protocol::roster::{Change, Enrol, Role, Roster};
 use creel_protocol::shipment::effect::Effects;
 use creel_protocol::shipment::status::Status;
-use creel_protocol::shipment::{History, Render};
+use creel_protocol::shipment::{History, Render, View};
 use creel_protocol::workflow::{CREATED, Evidence, Step, Workflow};
 use ed25519_dalek::SigningKey;
 use std::cell::Cell;
@@ -94,7 +94,12 @@ impl Firm {
             parties: [("shop".to_owned(), "shop:west-lake".to_owned())].into(),
             ..PlanFields::default()
         };
-        self.sign("hub", None, &[], &Action::Open(Open { kind: "shipment".to_owned(), workflow, plan, import: None }))
+        self.sign(
+            "hub",
+            None,
+            &[],
+            &Action::Open(Open { kind: "shipment".to_owned(), workflow: Some(workflow), plan, import: None }),
+        )
     }
 
     /// A record of a step by `who`, with all the evidence that the step needs.
@@ -143,18 +148,24 @@ impl Firm {
     pub fn status(&self, edits: &[Edit]) -> (String, usize) {
         let history = History::new(edits.to_vec());
         let effects = Effects::of(&history, &self.roster);
-        let status = Status::of(&history, &effects, self.workflow());
+        let status = Status::of(&history, &effects, self.workflow(), &self.roster);
         let key = status.decided_by.map_or(CREATED, |fact| &status.facts[fact].step.key);
-        (key.to_owned(), status.exceptions.len())
+        (key.to_owned(), status.exceptions.shown.len())
     }
 
-    /// What the oracle makes of these edits.
-    pub fn oracle(&self, edits: &[Edit]) -> crate::oracle::Found {
-        let history = History::new(edits.to_vec());
-        let effects = Effects::of(&history, &self.roster);
-        let counting = history.events().iter().enumerate().filter(|(place, _)| effects.counts(*place));
-        let counting = counting.map(|(_, event)| event.edit.id).collect();
-        crate::oracle::judge(edits, &counting, self.workflow())
+    /// The view that the oracle makes of these edits.
+    pub fn oracle(&self, edits: &[Edit]) -> serde_json::Value {
+        crate::oracle::view(edits, &self.roster)
+    }
+
+    /// The view of these edits, the same from either end and the same as the oracle's.
+    pub fn judged(&self, edits: &[Edit]) -> View {
+        let render = self.render(edits);
+        let backwards: Vec<Edit> = edits.iter().rev().cloned().collect();
+        assert_eq!(render.view_hash, self.render(&backwards).view_hash, "the order of arrival shows");
+        let view = serde_json::to_value(&render.view).expect("a view is JSON");
+        assert_eq!(view, self.oracle(edits), "by the oracle");
+        render.view
     }
 }
 

@@ -100,10 +100,10 @@ fn record() -> impl Strategy<Value = Record> {
 }
 
 fn action() -> impl Strategy<Value = RawAction> {
-    let fields = (text(), text(), any::<(i64, u16)>(), proptest::option::of(any::<u32>())).prop_map(
+    let fields = (text(), text(), any::<(u64, u16)>(), proptest::option::of(any::<u32>())).prop_map(
         |(consignee, note, (from, length), stop)| {
             let from = from / 2;
-            let window = Some(Window(from, from + i64::from(length)));
+            let window = Some(Window(from, from + u64::from(length)));
             PlanFields { consignee, note, window, stop, ..PlanFields::default() }
         },
     );
@@ -111,7 +111,7 @@ fn action() -> impl Strategy<Value = RawAction> {
         record().prop_map(|record| Action::Record(record).to_raw()),
         fields
             .prop_map(|fields| { Action::Plan(creel_protocol::edit::action::Plan { fields, import: None }).to_raw() }),
-        "\\PC{0,60}".prop_map(|text| Action::Say(Say { text }).to_raw()),
+        "\\PC{0,60}".prop_map(|text| Action::Say(Say::of(&text)).to_raw()),
         ("\\PC{1,9}", any::<i64>()).prop_map(|(quantity, value)| {
             Action::Measure(Measure { quantity, value, unit: "°C".to_owned(), sensor: None }).to_raw()
         }),
@@ -126,7 +126,7 @@ fn action() -> impl Strategy<Value = RawAction> {
 
 prop_compose! {
     fn edit()(action in action(), after in proptest::collection::btree_set(any::<[u8; 32]>(), 0..6), tap: [u8; 16],
-              document: [u8; 16], at in 0..1_u64 << 48, by in proptest::option::of("\\PC{1,20}")) -> Edit {
+              document: [u8; 24], at in 0..1_u64 << 48, by in proptest::option::of("\\PC{1,20}")) -> Edit {
         let firm = Firm::following("simple");
         let key = creel_tests::firm::key_of("li-wei");
         let statement = creel_protocol::edit::Statement {
@@ -152,12 +152,11 @@ fn frame() -> impl Strategy<Value = Frame> {
     let ids = || proptest::collection::vec(any::<[u8; 32]>().prop_map(EditId), 0..20);
     let digest = || any::<[u8; 32]>().prop_map(Digest);
     prop_oneof![
-        (any::<u64>(), any::<[u8; 32]>()).prop_map(|(height, head)| Frame::Hello(Hello {
-            version: 1,
-            organisation: *ORGANISATION,
+        (any::<u64>(), any::<[u8; 32]>()).prop_map(|(height, head)| Frame::Hello(Hello::of(
+            *ORGANISATION,
             height,
-            head: creel_protocol::id::EntryId(head),
-        })),
+            creel_protocol::id::EntryId(head),
+        ))),
         proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..50).prop_map(Bytes), 0..4)
             .prop_map(Frame::Roster),
         proptest::collection::vec(edit(), 0..3).prop_map(Frame::Edits),
@@ -165,7 +164,7 @@ fn frame() -> impl Strategy<Value = Frame> {
         (any::<u64>(), digest()).prop_map(|(count, sum)| Frame::Prove(Summed { count, sum })),
         told().prop_map(Frame::Ranges),
         told().prop_map(Frame::Wants),
-        (any::<[u8; 16]>(), ids(), any::<bool>()).prop_map(|(document, held, ask)| Frame::Holds(vec![Holds::of(
+        (any::<[u8; 24]>(), ids(), any::<bool>()).prop_map(|(document, held, ask)| Frame::Holds(vec![Holds::of(
             DocumentId(document),
             &held,
             ask

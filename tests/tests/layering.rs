@@ -48,8 +48,9 @@ fn no_edge_is_added() {
     let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
         ("creel-protocol", &[] as &[&str]),
         ("creel-storage", &["creel-protocol"]),
-        ("creel-node", &["creel-protocol", "creel-storage"]),
-        ("creel", &["creel-node", "creel-protocol"]),
+        ("creel-api", &["creel-protocol"]),
+        ("creel-node", &["creel-api", "creel-protocol", "creel-storage"]),
+        ("creel", &["creel-api", "creel-node", "creel-protocol"]),
         ("creel-tests", &["creel", "creel-node", "creel-protocol", "creel-storage"]),
         ("creel-xtask", &[]),
     ]);

@@ -9,7 +9,7 @@ use creel_protocol::id::{DeviceKey, DocumentId, EditId, FileHash, Tap};
 use creel_protocol::roster::{Change, Enrol, Role};
 use creel_protocol::store::{Batch, Store as _};
 use creel_protocol::sync::Frame;
-use creel_protocol::sync::frame::{Hello, Holds, Parting, VERSION};
+use creel_protocol::sync::frame::{Hello, Holds, Parting};
 use creel_storage::{Engine as _, MemoryEngine};
 use creel_tests::firm::{Firm, NOON, key_of};
 
@@ -55,12 +55,7 @@ impl Node {
         let (core, batch) = Core::open(&engine, Identity { device: key_of(who), issuer }).expect("it is a member");
         batch.iter().for_each(|batch| engine.apply(batch).expect("memory takes a batch"));
         let roster = &firm.roster;
-        let hello = Hello {
-            version: VERSION,
-            organisation: roster.organisation(),
-            height: roster.height(),
-            head: roster.head(),
-        };
+        let hello = Hello::of(roster.organisation(), roster.height(), roster.head());
         Self { core, engine, hello, now: NOON, replies: Vec::new() }
     }
 

@@ -17,7 +17,7 @@ use std::fmt::Debug;
 use std::fs;
 use vectors::{Document, Vector};
 
-const DOCUMENT: DocumentId = DocumentId([0x11; 16]);
+const DOCUMENT: DocumentId = DocumentId([0x11; 24]);
 const EDIT: EditId = EditId([0x22; 32]);
 const DEVICE: DeviceKey = DeviceKey([0x33; 32]);
 const AT: u64 = 1_772_366_400_000;
@@ -72,16 +72,13 @@ fn summary() -> Summary {
     Summary {
         number: "SO-1001".to_owned(),
         status: "signed".to_owned(),
-        label_zh: "已签收".to_owned(),
-        label_en: "Signed".to_owned(),
-        colour: "#16a34a".to_owned(),
         exceptions: 1,
         consignee: "西湖渔具店".to_owned(),
         driver: "driver:li-wei".to_owned(),
         run: String::new(),
         window: String::new(),
         parties: vec!["driver:li-wei".to_owned()],
-        twins: vec![DocumentId([0x12; 16])],
+        twins: vec![DocumentId([0x12; 24])],
         outcome: "signed".to_owned(),
         named: vec!["driver:li-wei".to_owned()],
         rank: 80,

@@ -56,8 +56,8 @@ pub(crate) fn report(made: &[Made], what: &str, screen: &Screen) -> Result<()> {
         screen.print(&format!(
             "{} {}  {what}  {}",
             screen.paint("✓", Paint::Green),
-            clean(named(&one.number, &one.id)),
-            screen.paint(short(&one.edit), Paint::Dim)
+            clean(&named(&one.number, &one.id)),
+            screen.paint(&short(&one.edit), Paint::Dim)
         ))?;
     }
     if made.len() > LISTED_MAX {

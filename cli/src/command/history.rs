@@ -3,10 +3,12 @@
 use crate::answer::{HistoryRow, Shown};
 use crate::client::{Client, segment};
 use crate::describe::{self, short, who};
+use crate::language::Language;
 use crate::screen::{Paint, Screen};
 use crate::table::{Cell, table};
 use crate::value::local;
 use anyhow::Result;
+use creel_protocol::id::EditId;
 use creel_protocol::workflow::Label;
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -37,7 +39,7 @@ pub(crate) fn run(args: &Args, node: &Client, screen: &Screen) -> Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-fn drawn(rows: &[HistoryRow], labels: &HashMap<String, Label>, screen: &Screen, zone: &TimeZone) -> String {
+fn drawn(rows: &[HistoryRow], labels: &HashMap<EditId, Label>, screen: &Screen, zone: &TimeZone) -> String {
     let pick = |en, zh| screen.language.pick(en, zh);
     let headers = [
         "",
@@ -51,7 +53,11 @@ fn drawn(rows: &[HistoryRow], labels: &HashMap<String, Label>, screen: &Screen, 
         let (mark, paint) = if row.at_hub.is_some() { ("✓✓", Paint::Green) } else { ("✓", Paint::Plain) };
         let label = labels.get(&row.edit).map(|label| screen.language.label(label));
         let what = describe::edit(&row.action, label, row.detail.as_ref(), screen.language);
-        let what = match &row.why_not {
+        let why_not = match screen.language {
+            Language::Zh => row.why_not_zh.as_ref().or(row.why_not.as_ref()),
+            Language::En => row.why_not.as_ref(),
+        };
+        let what = match why_not {
             Some(why_not) => {
                 Cell::whole(format!("{what}  [{} {why_not}]", pick("not counted:", "不计："))).painted(Paint::Yellow)
             }

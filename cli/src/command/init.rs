@@ -63,7 +63,7 @@ fn workflow(name: &str) -> Result<String> {
             bail!("“{name}” is no preset: choose one of {}, or name a file that ends in .toml", presets.join(", "));
         }
     };
-    Workflow::parse(&text).with_context(|| format!("cannot use the workflow {name}"))?;
+    Workflow::parse_strictly(&text).with_context(|| format!("cannot use the workflow {name}"))?;
     Ok(text)
 }
 

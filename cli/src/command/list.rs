@@ -7,6 +7,7 @@ use crate::screen::{Paint, Screen};
 use crate::table::{Cell, table};
 use crate::value::local_window;
 use anyhow::Result;
+use creel_protocol::id::DocumentId;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -47,7 +48,7 @@ pub(crate) fn run(args: &Args, node: &Client, screen: &Screen) -> Result<ExitCod
         return Ok(ExitCode::SUCCESS);
     }
     screen.print(&drawn(&rows, screen, &TimeZone::system()))?;
-    let exceptions = rows.iter().filter(|row| row.exceptions > 0).count();
+    let exceptions = rows.iter().filter(|row| row.summary.exceptions > 0).count();
     let count = if rows.len() == 1 { "1 shipment".to_owned() } else { format!("{} shipments", rows.len()) };
     screen.hint(match exceptions {
         0 => count,
@@ -60,7 +61,7 @@ fn drawn(rows: &[Row], screen: &Screen, zone: &TimeZone) -> String {
     let pick = |en, zh| screen.language.pick(en, zh);
     let mut seen = HashSet::new();
     let twice: HashSet<&str> =
-        rows.iter().map(|row| row.number.as_str()).filter(|number| !seen.insert(*number)).collect();
+        rows.iter().map(|row| row.summary.number.as_str()).filter(|number| !seen.insert(*number)).collect();
     let headers = [
         pick("NUMBER", "单号"),
         pick("ID", "编号"),
@@ -72,26 +73,26 @@ fn drawn(rows: &[Row], screen: &Screen, zone: &TimeZone) -> String {
         pick("WINDOW", "时段"),
     ];
     let cells = rows.iter().map(|row| {
-        let exceptions = if row.exceptions > 0 { row.exceptions.to_string() } else { String::new() };
+        let exceptions = if row.summary.exceptions > 0 { row.summary.exceptions.to_string() } else { String::new() };
         // The id is needed only where the number does not say which shipment is meant.
-        let is_ambiguous = row.number.is_empty() || twice.contains(row.number.as_str());
+        let is_ambiguous = row.summary.number.is_empty() || twice.contains(row.summary.number.as_str());
         vec![
-            Cell::text(&row.number),
-            Cell::text(if is_ambiguous { row.id.as_str() } else { "" }),
+            Cell::text(&row.summary.number),
+            Cell::text(if is_ambiguous { row.summary.id.to_string() } else { String::new() }),
             Cell::text(screen.language.label(&row.status_label)).painted(Paint::hex(&row.colour)),
             Cell::number(exceptions).painted(Paint::Red),
-            Cell::text(&row.consignee),
-            Cell::text(row.driver.strip_prefix("driver:").unwrap_or(&row.driver)),
-            Cell::text(&row.run),
-            Cell::text(local_window(&row.window, zone)),
+            Cell::text(&row.summary.consignee),
+            Cell::text(row.summary.driver.strip_prefix("driver:").unwrap_or(&row.summary.driver)),
+            Cell::text(&row.summary.run),
+            Cell::text(local_window(&row.summary.window, zone)),
         ]
     });
     table(screen, &headers, cells.collect())
 }
 
 /// A shipment for a sentence: its number, or the beginning of its id where it has none.
-pub(crate) fn named<'a>(number: &'a str, id: &'a str) -> &'a str {
-    if number.is_empty() { short(id) } else { number }
+pub(crate) fn named(number: &str, id: &DocumentId) -> String {
+    if number.is_empty() { short(id) } else { number.to_owned() }
 }
 
 #[cfg(test)]
@@ -100,17 +101,19 @@ mod tests {
     use crate::language::Language;
     use creel_protocol::workflow::Label;
 
-    fn row(id: &str, number: &str, exceptions: u64) -> Row {
+    fn row(id: u8, number: &str, exceptions: u64) -> Row {
         Row {
-            id: id.to_owned(),
-            number: number.to_owned(),
+            summary: creel_protocol::core::io::Row {
+                id: DocumentId([id; 24]),
+                number: number.to_owned(),
+                exceptions,
+                consignee: "西湖".to_owned(),
+                driver: "driver:li-wei".to_owned(),
+                window: "2026-11-23T00:00:00.000Z/2026-11-23T04:00:00.000Z".to_owned(),
+                ..Default::default()
+            },
             status_label: Label { zh: "已签收".to_owned(), en: "Signed".to_owned() },
             colour: "#1a7f37".to_owned(),
-            exceptions,
-            consignee: "西湖".to_owned(),
-            driver: "driver:li-wei".to_owned(),
-            run: String::new(),
-            window: "2026-11-23T00:00:00.000Z/2026-11-23T04:00:00.000Z".to_owned(),
         }
     }
 
@@ -119,11 +122,11 @@ mod tests {
     fn lists() {
         let drawn = |rows: &[Row]| drawn(rows, &Screen::plain(Language::Zh), &TimeZone::UTC);
         assert_eq!(
-            drawn(&[row("a", "M1", 0), row("b", "M2", 1)]),
+            drawn(&[row(1, "M1", 0), row(2, "M2", 1)]),
             "单号  状态    异常  收货人  司机    时段\n\
              M1    已签收        西湖    li-wei  2026-11-23 00:00–04:00\n\
              M2    已签收     1  西湖    li-wei  2026-11-23 00:00–04:00\n"
         );
-        assert!(drawn(&[row("a1", "M1", 0), row("b2", "M1", 0)]).contains("b2"));
+        assert!(drawn(&[row(1, "M1", 0), row(0xb2, "M1", 0)]).contains("b2"));
     }
 }

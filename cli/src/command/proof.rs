@@ -2,11 +2,12 @@
 
 use super::write_whole;
 use crate::client::{Client, segment};
+use crate::describe;
 use crate::screen::{Paint, Screen, clean};
 use crate::table::{Cell, table};
 use crate::value::local;
 use anyhow::{Context, Result};
-use creel_protocol::proof::{self, Proven};
+use creel_protocol::proof::{self, Proven, ProvenRecord};
 use jiff::tz::TimeZone;
 use serde_json::json;
 use std::fs::File;
@@ -14,16 +15,23 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Bytes of a proof: six parts, each smaller than an edit or a roster entry may be.
-const PROOF_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of a proof: up to nine statements, and the edits between the record and the signature.
+const PROOF_BYTES_MAX: u64 = 4 << 20;
 
 /// Write a proof of delivery that anybody can verify, without a node and years later.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  creel proof M1 -o M1.proof\n  creel verify M1.proof")]
+#[command(
+    after_help = "Examples:\n  creel proof M1 -o M1.proof\n  creel proof M1 --edit 3fa9c1 -o M1.proof\n  creel verify M1.proof\n\n\
+                        The file proves the record that decides the status. Where that is not the signature itself, it also\n\
+                        holds the signature that the record stands on."
+)]
 pub(crate) struct ExportArgs {
     /// The firm's own number, or a unique prefix of the id
     #[arg(value_name = "REF")]
     shipment: String,
+    /// Which record: one side of a contradiction, or one that was settled away. Without it the one that decides
+    #[arg(long, value_name = "EDIT")]
+    edit: Option<String>,
     /// The file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -57,7 +65,43 @@ pub(crate) struct AutomergeArgs {
 }
 
 pub(crate) fn export(args: &ExportArgs, node: &Client, screen: &Screen) -> Result<ExitCode> {
-    written(&args.shipment, "proof", &args.output, node, screen)
+    let query = args.edit.as_ref().map_or_else(String::new, |edit| format!("?edit={}", segment(edit)));
+    let (bytes, beside) = node.fetch_with_headers(
+        &format!("/shipments/{}/proof{query}", segment(&args.shipment)),
+        ["creel-record", "creel-decides", "creel-signature", "creel-contradicted-by", "creel-set-aside"],
+    )?;
+    write_whole(&args.output, &bytes)?;
+    let [record, decides, signature, contradicted_by, set_aside] = beside;
+    let against: Vec<&str> = contradicted_by.split(',').filter(|edit| !edit.is_empty()).collect();
+    let signature = Some(signature).filter(|signature| !signature.is_empty());
+    if screen.json {
+        screen.value(&json!({
+            "file": args.output, "bytes": bytes.len(), "record": record, "decides": decides == "true",
+            "signature": signature, "contradicted_by": against, "set_aside": set_aside == "true",
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    screen.hint(format_args!("wrote {} ({} bytes)", args.output.display(), bytes.len()));
+    let proven = describe::short(&record);
+    if decides == "true" {
+        screen.hint(format_args!("it proves the record that decides the status, {proven}"));
+    } else {
+        screen.hint(format_args!("it proves record {proven}, which does not decide the status"));
+    }
+    if let Some(signature) = signature {
+        screen.hint(format_args!(
+            "it also holds the signature {}, which that record stands on or replaced",
+            describe::short(&signature)
+        ));
+    }
+    if !against.is_empty() {
+        let against: Vec<String> = against.into_iter().map(|edit| describe::short(&edit)).collect();
+        screen.hint(format_args!("nobody has settled yet what contradicts it: {}", against.join(", ")));
+    }
+    if set_aside == "true" {
+        screen.hint(format_args!("this record was taken back, or settled against: it does not stand any more"));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) fn automerge(args: &AutomergeArgs, node: &Client, screen: &Screen) -> Result<ExitCode> {
@@ -108,18 +152,30 @@ pub(crate) fn verify(args: &VerifyArgs, screen: &Screen) -> Result<ExitCode> {
 }
 
 fn drawn(proven: &Proven, screen: &Screen) -> String {
-    let by = proven.by.as_ref().map(|by| format!("{by}, at ")).unwrap_or_default();
     let row = |name: &str, value: &str| vec![Cell::text(name).painted(Paint::Dim), Cell::text(value)];
-    let rows = vec![
-        row("shipment", &proven.number),
-        row("step", &proven.step),
-        row("received by", proven.receiver.as_deref().unwrap_or_default()),
-        row("recorded by", &format!("{by}{}", proven.author)),
-        row("at", &format!("{} by that device's clock", local(&proven.at, &TimeZone::system()))),
-        row("organisation", &proven.organisation),
-    ];
+    let rows_of = |record: &ProvenRecord| {
+        let by = record.by.as_ref().map(|by| format!("{by}, at ")).unwrap_or_default();
+        vec![
+            row("step", &record.step),
+            row("received by", record.receiver.as_deref().unwrap_or_default()),
+            row("recorded by", &format!("{by}{}", record.author)),
+            row("at", &format!("{} by that device's clock", local(&record.at, &TimeZone::system()))),
+        ]
+    };
+    let mut rows = vec![row("shipment", &proven.number)];
+    rows.extend(rows_of(&proven.record));
+    if let Some(signature) = &proven.signature {
+        rows.push(row("and the signature", ""));
+        rows.extend(rows_of(signature));
+        let known = match proven.signature_known {
+            Some(true) => "the record was made with knowledge of it",
+            _ => "unproven: the file does not show whether the record was made with knowledge of it",
+        };
+        rows.push(row("relation", known));
+    }
+    rows.push(row("organisation", &proven.organisation));
     // Not cut, because it is to be compared to the last digit.
-    let fingerprint = format!("root fingerprint {}\nedit {}", proven.root_fingerprint, proven.edit);
+    let fingerprint = format!("root fingerprint {}\nedit {}", proven.root_fingerprint, proven.record.edit);
     format!(
         "{} {}\n{}{}",
         screen.paint("✓ valid:", Paint::Green),

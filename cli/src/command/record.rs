@@ -100,6 +100,9 @@ pub(crate) fn run(args: &Args, node: impl FnOnce() -> Result<Client>, screen: &S
         collected: args.collected,
         note: args.note.clone(),
         lines,
+        further: None,
+        payment: None,
+        handed_to: None,
     };
     let request = json!({ "shipments": shipments, "by": args.acting.by(), "record": record });
     let answer: Value = args.acting.post(&node, "/records", &request)?;

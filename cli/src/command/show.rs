@@ -1,6 +1,6 @@
 //! `creel show`: one shipment with everything about it.
 
-use crate::answer::{Exception, Shown, TimelineEntry};
+use crate::answer::{Entry, Exception, Shown};
 use crate::client::{Client, segment};
 use crate::describe::{self, short, who};
 use crate::language::Language;
@@ -51,6 +51,11 @@ pub(crate) fn run(args: &Args, node: &Client, screen: &Screen) -> Result<ExitCod
     screen.print(&conflicts(&shown, screen, &zone))?;
     screen.print(&format!("\n{}\n", screen.heading("What was done", "经过")))?;
     screen.print(&timeline(&shown.timeline, screen, &zone))?;
+    let left_out: u64 = shown.void_more.values().sum();
+    if left_out > 0 {
+        let words = screen.language.pick("… and {} more edits that do not count\n", "……另有 {} 条不计的记录\n");
+        screen.print(&words.replace("{}", &left_out.to_string()))?;
+    }
     screen.print(&exceptions(&shown, screen))?;
     let hashes = format!("\nid {}\nedits {}\nview  {}", shown.id, shown.edits_hash, shown.view_hash);
     screen.print(&screen.paint(&hashes, Paint::Dim))?;
@@ -120,14 +125,18 @@ fn conflicts(shown: &Shown, screen: &Screen, zone: &TimeZone) -> String {
     format!("\n{heading}\n{}", table(screen, &["", "", "", ""], rows.collect()))
 }
 
-fn timeline(timeline: &[TimelineEntry], screen: &Screen, zone: &TimeZone) -> String {
+fn timeline(timeline: &[Entry], screen: &Screen, zone: &TimeZone) -> String {
     let rows = timeline.iter().map(|entry| {
         let label = entry.label.as_ref().map(|label| screen.language.label(label));
         let what = describe::edit(&entry.action, label, entry.detail.as_ref(), screen.language);
         let (remark, paint) = remark(entry, screen);
         let what = if remark.is_empty() { what } else { format!("{what}  [{remark}]") };
         vec![
-            Cell::text(local(&entry.at, zone)).painted(if entry.clock_behind { Paint::Yellow } else { Paint::Plain }),
+            Cell::text(local(&entry.at, zone)).painted(if entry.clock_behind || entry.clock_ahead {
+                Paint::Yellow
+            } else {
+                Paint::Plain
+            }),
             Cell::text(short(&entry.edit)).painted(Paint::Dim),
             Cell::text(who(&entry.author, entry.by.as_deref())),
             Cell::whole(what).painted(paint),
@@ -137,9 +146,13 @@ fn timeline(timeline: &[TimelineEntry], screen: &Screen, zone: &TimeZone) -> Str
 }
 
 /// What is to be said of an edit beside what it states.
-fn remark(entry: &TimelineEntry, screen: &Screen) -> (String, Paint) {
+fn remark(entry: &Entry, screen: &Screen) -> (String, Paint) {
     let pick = |en, zh| screen.language.pick(en, zh);
-    if let Some(why_not) = &entry.why_not {
+    let why_not = match screen.language {
+        Language::Zh => entry.why_not_zh.as_ref().or(entry.why_not.as_ref()),
+        Language::En => entry.why_not.as_ref(),
+    };
+    if let Some(why_not) = why_not {
         return (format!("{} {why_not}", pick("not counted:", "不计：")), Paint::Yellow);
     }
     let mut words = Vec::new();
@@ -173,6 +186,9 @@ fn remark(entry: &TimelineEntry, screen: &Screen) -> (String, Paint) {
     if entry.clock_behind {
         words.push(pick("clock behind", "时钟落后").to_owned());
     }
+    if entry.clock_ahead {
+        words.push(pick("clock ahead", "时钟超前").to_owned());
+    }
     (words.join(" · "), paint)
 }
 
@@ -181,7 +197,15 @@ fn exceptions(shown: &Shown, screen: &Screen) -> String {
         return String::new();
     }
     let told: String = shown.exceptions.iter().map(|exception| told(exception, &shown.number, screen)).collect();
-    format!("\n{}\n{told}", screen.heading("To be looked at", "需要处理"))
+    let more: u64 = shown.more.values().sum();
+    let more = match more {
+        0 => String::new(),
+        more => screen
+            .language
+            .pick("… and {} more like these\n", "……另有 {} 处类似情况\n")
+            .replace("{}", &more.to_string()),
+    };
+    format!("\n{}\n{told}{more}", screen.heading("To be looked at", "需要处理"))
 }
 
 fn told(exception: &Exception, number: &str, screen: &Screen) -> String {
@@ -193,7 +217,7 @@ fn told(exception: &Exception, number: &str, screen: &Screen) -> String {
     if exception.kind != "contradiction" {
         return told;
     }
-    let edits: Vec<_> = exception.edits.iter().map(|edit| short(edit)).collect();
+    let edits: Vec<_> = exception.edits.iter().map(short).collect();
     // Which of them stands is for a person to say, so the command can't be copied as it is.
     let command = format!("  creel resolve {} --uphold EDIT|none --settle {}", clean(number), edits.join(" "));
     told + &screen.paint(&command, Paint::Dim) + "\n"

@@ -49,7 +49,10 @@ pub(super) fn read<'a>(window: &'a Window, cells: Cells<'_>) -> Result<Option<[i
             return Err((named(window.to.as_ref()), "is empty, and the window begins: fill it in".into()));
         }
     };
-    if from <= to {
+    if from < 0 {
+        let column = window.date.as_ref().or(window.from.as_ref()).or(window.to.as_ref());
+        Err((named(column), "is before 1970: correct the year".into()))
+    } else if from <= to {
         Ok(Some([from, to]))
     } else if window.next_day && midnight.is_some() {
         Ok(Some([from, to + DAY_MS]))

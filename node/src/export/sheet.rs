@@ -1,7 +1,7 @@
 //! The month-end sheet as a file that Excel and WPS open right.
 
 use crate::export::format::{clean, local, shown_money, shown_quantity};
-use creel_protocol::core::io::SheetRow;
+use creel_api::answer::SheetRow;
 use creel_protocol::workflow::Label;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use creel_api::request::RequestError;
 use creel_protocol::core::io::Refusal;
 use serde_json::json;
 
@@ -28,10 +29,20 @@ impl From<Refusal> for ApiError {
             Refusal::NotFound(_) => StatusCode::NOT_FOUND,
             Refusal::Ambiguous { .. } | Refusal::TapUsed => StatusCode::CONFLICT,
             Refusal::NotYours(_) => StatusCode::FORBIDDEN,
-            Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
+            Refusal::Void(_) | Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
             Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self(status, refusal.to_string())
+    }
+}
+
+impl From<RequestError> for ApiError {
+    fn from(error: RequestError) -> Self {
+        let status = match error {
+            RequestError::TooManyOrders => StatusCode::PAYLOAD_TOO_LARGE,
+            RequestError::Json(_) | RequestError::BothTargets => StatusCode::BAD_REQUEST,
+        };
+        Self(status, error.to_string())
     }
 }
 

@@ -8,10 +8,13 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
-use creel_protocol::core::io::{Act, Made, Order, Reply, Targets};
-use creel_protocol::edit::action::{Measure, PlanFields, Record};
+use creel_api::reply;
+use creel_api::request::{
+    self, ImportRequest, IntoAct, MeasureRequest, Person, PlanRequest, RecordRequest, ResolveRequest, RetractRequest,
+    SayRequest,
+};
+use creel_protocol::core::io::{Act, Reply};
 use creel_protocol::id::Tap;
-use creel_protocol::roster::Role;
 use creel_protocol::roster::invite::InviteRequest;
 use creel_protocol::shipment::time;
 use creel_protocol::sync::Frame;
@@ -24,8 +27,6 @@ use std::sync::atomic::Ordering;
 
 /// Characters of an idempotency key.
 const KEY_CHARS_MAX: usize = 200;
-/// Orders in one call.
-const ORDERS_MAX: usize = 1_000;
 /// Bytes of roster entries and edits in one call.
 const UNPACKED_BYTES_MAX: usize = 64 << 20;
 /// How long an invite may be redeemed: a week, in milliseconds.
@@ -44,175 +45,75 @@ fn tap(headers: &HeaderMap) -> Result<Tap, ApiError> {
 }
 
 pub(super) fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, ApiError> {
-    serde_json::from_slice(bytes)
-        .map_err(|why| error(StatusCode::BAD_REQUEST, &format!("the request's JSON is not as it should be: {why}")))
+    Ok(request::parse(bytes)?)
 }
 
-async fn execute(api: &Api, headers: &HeaderMap, by: Option<String>, act: Act) -> Result<Vec<Made>, ApiError> {
-    match api.store.command(tap(headers)?, by, act).await? {
-        Reply::Made(made) => Ok(made),
+/// Does what a request asks for.
+async fn execute<T: DeserializeOwned + IntoAct>(
+    api: &Api,
+    requester: &Requester,
+    headers: &HeaderMap,
+    bytes: &Bytes,
+) -> Result<Reply, ApiError> {
+    let request: T = request::parse(bytes)?;
+    let by = requester.by(request.by());
+    let person = Person { name: by.clone(), role: requester.role };
+    let act = request.into_act(&person)?;
+    Ok(api.store.command(tap(headers)?, by, act).await?)
+}
+
+/// The edits that a request about several shipments made.
+async fn all<T: DeserializeOwned + IntoAct>(
+    api: Api,
+    requester: Requester,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    let reply = execute::<T>(&api, &requester, &headers, &bytes).await?;
+    reply::to_json(&reply).map(Json).ok_or_else(unexpected_reply)
+}
+
+/// The edit that a request about one shipment made.
+async fn one<T: DeserializeOwned + IntoAct>(
+    api: Api,
+    requester: Requester,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    match execute::<T>(&api, &requester, &headers, &bytes).await? {
+        Reply::Made(made) => made.first().map(|made| Json(json!(made))).ok_or_else(unexpected_reply),
         _ => Err(unexpected_reply()),
     }
 }
 
-fn list_of(made: &[Made]) -> Json<Value> {
-    Json(json!(made))
-}
-
-fn one(made: &[Made]) -> Result<Json<Value>, ApiError> {
-    made.first().map(|made| Json(json!(made))).ok_or_else(unexpected_reply)
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RecordRequest {
-    shipments: Vec<String>,
-    by: Option<String>,
-    record: Record,
-}
-
-pub(super) async fn record(
-    State(api): State<Api>,
-    Extension(requester): Extension<Requester>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Result<Json<Value>, ApiError> {
-    let RecordRequest { shipments, by, record } = body(&bytes)?;
-    Ok(list_of(
-        &execute(&api, &headers, requester.by(by), Act::Record { shipments, record, role: requester.role }).await?,
-    ))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MeasureRequest {
-    shipments: Vec<String>,
-    by: Option<String>,
-    measure: Measure,
-}
-
-pub(super) async fn measure(
-    State(api): State<Api>,
-    Extension(requester): Extension<Requester>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Result<Json<Value>, ApiError> {
-    let MeasureRequest { shipments, by, measure } = body(&bytes)?;
-    Ok(list_of(&execute(&api, &headers, requester.by(by), Act::Measure { shipments, measure }).await?))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PlanRequest {
-    #[serde(default)]
-    shipments: Vec<String>,
-    filter: Option<String>,
-    by: Option<String>,
-    fields: PlanFields,
-}
-
-pub(super) async fn plan(
-    State(api): State<Api>,
-    Extension(requester): Extension<Requester>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Result<Json<Value>, ApiError> {
-    let PlanRequest { shipments, filter, by, fields } = body(&bytes)?;
-    let targets = match filter {
-        Some(filter) if shipments.is_empty() => Targets::Filter(filter),
-        Some(_) => return Err(error(StatusCode::BAD_REQUEST, "name shipments or give a filter, not both")),
-        None => Targets::Named(shipments),
+/// A handler that makes edits.
+macro_rules! command {
+    ($name:ident, $request:ty, $answer:ident) => {
+        pub(super) async fn $name(
+            State(api): State<Api>,
+            Extension(requester): Extension<Requester>,
+            headers: HeaderMap,
+            bytes: Bytes,
+        ) -> Result<Json<Value>, ApiError> {
+            $answer::<$request>(api, requester, headers, bytes).await
+        }
     };
-    Ok(list_of(&execute(&api, &headers, requester.by(by), Act::Plan { targets, fields }).await?))
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SayRequest {
-    shipment: String,
-    by: Option<String>,
-    text: String,
-}
-
-pub(super) async fn say(
-    State(api): State<Api>,
-    Extension(requester): Extension<Requester>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Result<Json<Value>, ApiError> {
-    let SayRequest { shipment, by, text } = body(&bytes)?;
-    one(&execute(&api, &headers, requester.by(by), Act::Say { shipment, text }).await?)
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ResolveRequest {
-    shipment: String,
-    by: Option<String>,
-    settle: Vec<String>,
-    uphold: Option<String>,
-    note: Option<String>,
-}
-
-pub(super) async fn resolve(
-    State(api): State<Api>,
-    Extension(requester): Extension<Requester>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Result<Json<Value>, ApiError> {
-    let ResolveRequest { shipment, by, settle, uphold, note } = body(&bytes)?;
-    one(&execute(&api, &headers, requester.by(by), Act::Resolve { shipment, settle, uphold, note }).await?)
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RetractRequest {
-    edit: String,
-    by: Option<String>,
-    note: Option<String>,
-}
-
-pub(super) async fn retract(
-    State(api): State<Api>,
-    Extension(requester): Extension<Requester>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Result<Json<Value>, ApiError> {
-    let RetractRequest { edit, by, note } = body(&bytes)?;
-    let own = !matches!(requester.role, None | Some(Role::Dispatcher | Role::Admin));
-    one(&execute(&api, &headers, requester.by(by), Act::Retract { edit, note, own }).await?)
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ImportRequest {
-    orders: Vec<Order>,
-    #[serde(default)]
-    dry_run: bool,
-}
-
-pub(super) async fn import(
-    State(api): State<Api>,
-    Extension(requester): Extension<Requester>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Result<Json<Value>, ApiError> {
-    let ImportRequest { orders, dry_run } = body(&bytes)?;
-    if orders.len() > ORDERS_MAX {
-        return Err(error(StatusCode::PAYLOAD_TOO_LARGE, "send at most 1,000 orders in one call"));
-    }
-    match api.store.command(tap(&headers)?, requester.by(None), Act::Import { orders, dry_run }).await? {
-        Reply::Imported(report) => Ok(Json(json!(report))),
-        _ => Err(unexpected_reply()),
-    }
-}
+command!(record, RecordRequest, all);
+command!(measure, MeasureRequest, all);
+command!(plan, PlanRequest, all);
+command!(say, SayRequest, one);
+command!(resolve, ResolveRequest, one);
+command!(retract, RetractRequest, one);
+command!(import, ImportRequest, all);
 
 pub(super) async fn invite(State(api): State<Api>, headers: HeaderMap, bytes: Bytes) -> Result<Json<Value>, ApiError> {
     let request: InviteRequest = body(&bytes)?;
     let expires = crate::store_thread::now().0 + INVITE_MS;
     let act = Act::Invite { request, expires, addresses: addresses(api.quic) };
     match api.store.command(tap(&headers)?, None, act).await? {
-        Reply::Invited(invite) => Ok(Json(json!({ "invite": invite, "expires": time::rfc3339_at(expires) }))),
+        Reply::Invited(invite) => Ok(Json(json!({ "invite": invite, "expires": time::rfc3339(expires) }))),
         _ => Err(unexpected_reply()),
     }
 }
@@ -310,7 +211,7 @@ pub(super) async fn publish(State(api): State<Api>, headers: HeaderMap, bytes: B
     };
     let (toml, check) = toml;
     if check {
-        let workflow = Workflow::parse(&toml).map_err(|why| wrong(&why))?;
+        let workflow = Workflow::parse_strictly(&toml).map_err(|why| wrong(&why))?;
         return Ok(Json(
             json!({ "name": workflow.name, "label": workflow.label, "steps": workflow.steps, "toml": toml }),
         ));

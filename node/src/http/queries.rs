@@ -11,8 +11,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use creel_protocol::core::io::{Query, Refusal, Reply, SheetRow};
-use creel_protocol::id::{DeviceKey, DocumentId, FileHash};
+use creel_api::answer::SheetRow;
+use creel_api::{reply, words};
+use creel_protocol::core::io::{Query, Refusal, Reply, Shown};
+use creel_protocol::id::{DeviceKey, DocumentId, EditId, FileHash};
 use creel_protocol::proof;
 use creel_protocol::shipment::time;
 use creel_protocol::sync::Frame;
@@ -65,7 +67,7 @@ pub(super) async fn status(
             peer["address"] = json!(contact.address);
             let silent = unheard && peer["hub"] == true;
             peer["connected"] = json!(peer["connected"] == true && contact.was_heard_recently() && !silent);
-            peer["last_seen"] = json!(time::rfc3339_at(contact.last_seen));
+            peer["last_seen"] = json!(time::rfc3339(contact.last_seen));
         }
     }
     Ok(Json(value))
@@ -81,34 +83,32 @@ pub(super) async fn list(
     State(api): State<Api>,
     Parameters(parameters): Parameters<Filtered>,
 ) -> Result<Json<Value>, ApiError> {
-    match api.store.query(Query::List { filter: parameters.filter }).await? {
-        Reply::List(rows) => to_json(rows),
+    answered(&api, Query::List { filter: parameters.filter }).await
+}
+
+/// Asks the core, and answers in JSON.
+async fn answered(api: &Api, query: Query) -> Result<Json<Value>, ApiError> {
+    let reply = api.store.query(query).await?;
+    reply::to_json(&reply).map(Json).ok_or_else(unexpected_reply)
+}
+
+async fn shown(api: &Api, shipment: String) -> Result<Box<Shown>, ApiError> {
+    match api.store.query(Query::Show { shipment }).await? {
+        Reply::Shown(shown) => Ok(shown),
         _ => Err(unexpected_reply()),
     }
 }
 
 pub(super) async fn show(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Json<Value>, ApiError> {
-    let Reply::Shown(shown) = api.store.query(Query::Show { shipment }).await? else { return Err(unexpected_reply()) };
-    let mut value = serde_json::to_value(&shown).map_err(|_| unexpected_reply())?;
-    // What only a look at other shipments shows stands beside the view's own exceptions, and is not part of its hash.
-    if let Some(exceptions) = value["exceptions"].as_array_mut() {
-        exceptions.extend(shown.across.iter().filter_map(|exception| serde_json::to_value(exception).ok()));
-    }
-    Ok(Json(value))
+    answered(&api, Query::Show { shipment }).await
 }
 
 pub(super) async fn history(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Json<Value>, ApiError> {
-    match api.store.query(Query::History { shipment }).await? {
-        Reply::History(rows) => to_json(rows),
-        _ => Err(unexpected_reply()),
-    }
+    answered(&api, Query::History { shipment }).await
 }
 
 pub(super) async fn why(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Json<Value>, ApiError> {
-    match api.store.query(Query::Why { shipment }).await? {
-        Reply::Why(sentences) => to_json(sentences),
-        _ => Err(unexpected_reply()),
-    }
+    to_json(reply::why(&*shown(&api, shipment).await?))
 }
 
 async fn file(api: Api, query: Query, content_type: &'static str) -> Result<Response, ApiError> {
@@ -118,30 +118,49 @@ async fn file(api: Api, query: Query, content_type: &'static str) -> Result<Resp
     }
 }
 
-pub(super) async fn proof(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Response, ApiError> {
-    file(api, Query::Proof { shipment }, "application/cbor").await
+#[derive(Debug, Deserialize)]
+pub(super) struct Chosen {
+    /// Which record, where it is not the one that decides.
+    edit: Option<String>,
+}
+
+/// A proof as a file. What its reader must be told beside it stands in headers.
+pub(super) async fn proof(
+    State(api): State<Api>,
+    Path(shipment): Path<String>,
+    Parameters(chosen): Parameters<Chosen>,
+) -> Result<Response, ApiError> {
+    let query = Query::Proof { shipment, edit: chosen.edit };
+    let Reply::Proof(exported) = api.store.query(query).await? else { return Err(unexpected_reply()) };
+    let ids = |ids: &[EditId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let beside = [
+        ("content-type", "application/cbor".to_owned()),
+        ("creel-record", exported.record.to_string()),
+        ("creel-decides", exported.decides.to_string()),
+        ("creel-signature", exported.signature.map_or_else(String::new, |signature| signature.to_string())),
+        ("creel-contradicted-by", ids(&exported.contradicted_by)),
+        ("creel-set-aside", exported.set_aside.to_string()),
+    ];
+    Ok((beside, exported.bytes).into_response())
 }
 
 /// Exports the shipment's proof and verifies it as anybody else would, from its bytes alone.
-pub(super) async fn verify(State(api): State<Api>, Path(shipment): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn verify(
+    State(api): State<Api>,
+    Path(shipment): Path<String>,
+    Parameters(chosen): Parameters<Chosen>,
+) -> Result<Json<Value>, ApiError> {
     let told = |valid: bool, en: String, zh: String| Ok(Json(json!({ "valid": valid, "en": en, "zh": zh })));
-    let bytes = match api.store.query(Query::Proof { shipment }).await {
-        Ok(Reply::File(bytes)) => bytes,
+    let bytes = match api.store.query(Query::Proof { shipment, edit: chosen.edit }).await {
+        Ok(Reply::Proof(exported)) => exported.bytes,
         Ok(_) => return Err(unexpected_reply()),
         Err(Refusal::Invalid(why)) => return told(false, why.clone(), format!("尚无可验证的签收证明（{why}）")),
         Err(refusal) => return Err(refusal.into()),
     };
     match proof::verify(&bytes) {
         Ok(proven) => {
-            let (number, step, author, at) = (&proven.number, &proven.step, &proven.author, &proven.at);
-            told(
-                true,
-                format!(
-                    "Valid: “{author}” signed “{step}” for {number}; its clock said {at}. {} bytes were checked.",
-                    bytes.len()
-                ),
-                format!("有效：“{author}”为 {number} 签署了“{step}”，其设备时间为 {at}。共校验 {} 字节。", bytes.len()),
-            )
+            let words = words::proven(&proven, bytes.len());
+            told(true, words.en, words.zh)
         }
         Err(error) => told(false, format!("Not valid: {error}"), format!("无效：{error}")),
     }
@@ -181,10 +200,7 @@ pub(super) async fn sheet_rows(
     State(api): State<Api>,
     Parameters(period): Parameters<Period>,
 ) -> Result<Json<Value>, ApiError> {
-    match api.store.query(Query::Sheet { from: period.from, to: period.to }).await? {
-        Reply::Sheet(rows) => to_json(rows),
-        _ => Err(unexpected_reply()),
-    }
+    answered(&api, Query::Sheet { from: period.from, to: period.to }).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -213,12 +229,15 @@ async fn sheet_file(
     if to < from {
         return Err(error(StatusCode::BAD_REQUEST, "the last day is before the first"));
     }
-    let Reply::Sheet(rows) = api.store.query(Query::Sheet { from, to }).await? else { return Err(unexpected_reply()) };
-    let shipments = rows.chunk_by(|one, next| one.number == next.number).count();
-    let count = rows.len();
-    let written =
-        tokio::task::spawn_blocking(move || write(&rows, days.lang, &zone)).await.map_err(|_| unexpected_reply())?;
-    let bytes = written.map_err(|why| error(StatusCode::INTERNAL_SERVER_ERROR, &why.to_string()))?;
+    let query = Query::Sheet { from, to };
+    let Reply::Sheet(settled) = api.store.query(query).await? else { return Err(unexpected_reply()) };
+    let shipments = settled.len();
+    let written = tokio::task::spawn_blocking(move || {
+        let rows = creel_api::sheet::rows(&settled);
+        write(&rows, days.lang, &zone).map(|bytes| (rows.len(), bytes))
+    });
+    let written = written.await.map_err(|_| unexpected_reply())?;
+    let (count, bytes) = written.map_err(|why| error(StatusCode::INTERNAL_SERVER_ERROR, &why.to_string()))?;
     let name = format!("attachment; filename=\"creel-{}-{}.{ending}\"", days.from, days.to);
     let counts = [("creel-rows", count.to_string()), ("creel-shipments", shipments.to_string())];
     Ok(([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, name)], counts, bytes).into_response())

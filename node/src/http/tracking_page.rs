@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use creel_api::words;
 use creel_protocol::core::io::{Query, Reply, Shown};
 use creel_protocol::id::DocumentId;
 use creel_protocol::shipment::view::{Standing, TimelineEntry};
@@ -68,7 +69,8 @@ fn render(shown: &Shown, zh: bool) -> String {
     let label = |label: &creel_protocol::workflow::Label| escaped(if zh { &label.zh } else { &label.en });
     let view = &shown.view;
     let told = view.timeline.iter().filter(|entry| is_public(entry)).rev().map(|entry| {
-        let name = entry.label.as_ref().map(&label).unwrap_or_default();
+        let step = entry.step.as_deref().and_then(|step| shown.workflow.as_ref()?.step(step));
+        let name = step.map(|step| label(&step.label)).unwrap_or_default();
         let (exact, shown) = (escaped(&entry.at), moment(&entry.at, zh));
         format!("<li><strong>{name}</strong> <time datetime=\"{exact}\">{shown}</time></li>")
     });
@@ -85,7 +87,7 @@ fn render(shown: &Shown, zh: bool) -> String {
          <p class=\"note\">{note}</p></main></body></html>",
         lang = pick("en", "zh-CN"),
         number = escaped(&view.number),
-        status = label(&view.status_label),
+        status = label(&words::status(&view.status, shown.workflow.as_deref()).0),
         title = pick("Shipment", "货单"),
         so_far = pick("So far", "进展"),
         ordered = pick("Ordered", "已下单"),

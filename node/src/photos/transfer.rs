@@ -191,7 +191,7 @@ impl Connections {
             let photo = taken.photo;
             found = true;
             let named = page.into_iter().find(|(_, named)| *named == photo);
-            match self.fetch(connection, &mut fetch_stream, photo).await {
+            match self.fetch(connection, peer, &mut fetch_stream, photo).await {
                 Ok(bytes) => {
                     self.wanted.count_bytes(peer, bytes);
                     self.wanted.arrived(peer, &photo);
@@ -225,6 +225,7 @@ impl Connections {
     async fn fetch(
         &self,
         connection: &Connection,
+        peer: DeviceKey,
         fetch_stream: &mut Option<FetchStream>,
         photo: FileHash,
     ) -> Result<u64, FetchError> {
@@ -235,10 +236,12 @@ impl Connections {
             Some(fetch_stream) => fetch_stream,
             None => fetch_stream.insert(FetchStream::open(connection).await?),
         };
-        let mut came = 0;
+        let (mut came, mut is_all_theirs) = (0, false);
         if !is_here {
             self.make_room().await?;
             let part = files::fetched_part(&self.folder, &photo);
+            // Who only ends what others sent has not shown to have the photo.
+            is_all_theirs = part.metadata().map_or(0, |part| part.len()) == 0;
             stream.pieces(photo, &part).await?;
             let folder = self.folder.clone();
             came = tokio::task::spawn_blocking(move || files::complete(&folder, &photo))
@@ -258,7 +261,7 @@ impl Connections {
             }
             self.store.photo(photo, PhotoNews::AtHub).await;
         }
-        self.store.photo(photo, PhotoNews::Kept).await;
+        self.store.photo(photo, PhotoNews::Kept { from: is_all_theirs.then_some(peer) }).await;
         Ok(came)
     }
 

@@ -256,7 +256,9 @@ impl Connections {
                     let refused = refused.iter().map(ToString::to_string).collect();
                     self.store.received(session, frame, refused).await;
                 }
-                Ok(_) => return self.read_error(&FramingError::Frame(FrameError::Unknown(0))),
+                // A later version may send other frames in datagrams; none that this one knows stands there.
+                Ok((frame @ Frame::Unknown(_), _)) => self.store.received(session, frame, Vec::new()).await,
+                Ok(_) => return self.read_error(&FramingError::Frame(FrameError::Misplaced)),
                 Err(error) => return self.read_error(&error.into()),
             }
         }
@@ -341,7 +343,7 @@ fn not_a_member(peer: &DeviceKey) -> String {
 mod tests {
     use super::*;
     use creel_protocol::id::EntryId;
-    use creel_protocol::sync::frame::{Hello, VERSION};
+    use creel_protocol::sync::frame::Hello;
 
     /// A connection is accepted at once while there are few, after a proof of the address while there are more, and refused at the
     /// limit.
@@ -356,8 +358,7 @@ mod tests {
     /// A paused connection still sends its Hello: without it an acknowledgement would end the session.
     #[test]
     fn a_hello_is_not_deferred() {
-        let hello =
-            Hello { version: VERSION, organisation: OrganisationId([1; 32]), height: 0, head: EntryId([2; 32]) };
+        let hello = Hello::of(OrganisationId([1; 32]), 0, EntryId([2; 32]));
         assert!(!may_be_deferred(&Frame::Hello(hello)) && !may_be_deferred(&Frame::Ack(Vec::new())));
         assert!(may_be_deferred(&Frame::Edits(Vec::new())) && may_be_deferred(&Frame::Roster(Vec::new())));
     }

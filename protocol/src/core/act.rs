@@ -1,6 +1,7 @@
 //! What people do at this device: each act becomes one signed edit per shipment, checked here in full before the ✓.
 
 use super::admit::Admission;
+use super::after::Ground;
 use super::io::{Act, Made, Now, Refusal, Reply, Targets};
 use super::keys;
 use super::query::{Filter, find_edit};
@@ -10,9 +11,10 @@ use crate::edit::{AFTER_MAX, Edit, Statement};
 use crate::id::{DocumentId, EditId, Tap};
 use crate::roster::Role;
 use crate::shipment::effect::Effects;
+use crate::shipment::replay::Register;
 use crate::shipment::{History, Render};
-use crate::store::{Store, StoreError};
-use std::collections::BTreeSet;
+use crate::store::Store;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Shipments that one act may be about.
 const TARGETS_MAX: usize = 10_000;
@@ -50,15 +52,15 @@ impl Core {
             Act::Plan { targets, fields } => self.plan(step, now, tap, by, targets, &fields)?,
             Act::Say { shipment, text } => {
                 let document = self.find(step, &shipment)?;
-                let action = Action::Say(Say { text });
-                vec![self.make(step, now, tap, by, document, &action)?]
+                let action = Action::Say(Say::of(&text));
+                self.make(step, now, tap, by, document, &action)?
             }
             Act::Resolve { shipment, settle, uphold, note } => {
                 let document = self.find(step, &shipment)?;
                 let settle = settle.iter().map(|edit| find_edit(step, edit)).collect::<Result<Vec<_>, _>>()?;
                 let uphold = uphold.map(|edit| find_edit(step, &edit)).transpose()?;
                 let action = Action::Resolve(Resolve { settle, uphold, note });
-                vec![self.make(step, now, tap, by, document, &action)?]
+                self.make(step, now, tap, by, document, &action)?
             }
             Act::Retract { edit, note, own } => {
                 let edit = self.stored(step, &find_edit(step, &edit)?)?;
@@ -66,7 +68,7 @@ impl Core {
                     check_own(&edit, by)?;
                 }
                 let action = Action::Retract(Retract { edit: edit.id, note });
-                vec![self.make(step, now, tap, by, edit.document, &action)?]
+                self.make(step, now, tap, by, edit.document, &action)?
             }
             Act::Import { orders, dry_run } => return self.import(step, now, by, &orders, dry_run),
             Act::Publish { toml } => return self.publish(step, now, toml),
@@ -94,11 +96,13 @@ impl Core {
         let mut made = Vec::new();
         for document in documents {
             let mut record = record.clone();
+            let mut seen = BTreeSet::new();
+            record.photos.retain(|photo| seen.insert(*photo));
             if !record.lines.is_empty() {
                 let render = self.render(step, document)?;
                 record.lines = name_lines(&render, record.lines)?;
             }
-            made.push(self.make(step, now, tap, by, document, &Action::Record(record))?);
+            made.extend(self.make(step, now, tap, by, document, &Action::Record(record))?);
         }
         Ok(made)
     }
@@ -134,7 +138,7 @@ impl Core {
     ) -> Result<Vec<Made>, Refusal> {
         let documents = self.find_all(step, shipments)?;
         let action = Action::Measure(measure.clone());
-        documents.into_iter().map(|document| self.make(step, now, tap, by, document, &action)).collect()
+        self.make_all(step, now, tap, by, documents, &action)
     }
 
     fn plan<S: Store>(
@@ -157,7 +161,23 @@ impl Core {
             }
         };
         let action = Action::Plan(Plan { fields: fields.clone(), import: None });
-        documents.into_iter().map(|document| self.make(step, now, tap, by, document, &action)).collect()
+        self.make_all(step, now, tap, by, documents, &action)
+    }
+
+    fn make_all<S: Store>(
+        &mut self,
+        step: &mut Step<'_, S>,
+        now: Now,
+        tap: Tap,
+        by: Option<&String>,
+        documents: BTreeSet<DocumentId>,
+        action: &Action,
+    ) -> Result<Vec<Made>, Refusal> {
+        let mut made = Vec::new();
+        for document in documents {
+            made.extend(self.make(step, now, tap, by, document, action)?);
+        }
+        Ok(made)
     }
 
     fn find_all<S: Store>(
@@ -171,7 +191,8 @@ impl Core {
         at_most(documents)
     }
 
-    /// Makes, checks and keeps one edit of this device about one document.
+    /// Makes, checks and keeps what one act states about one document: one edit, or where it must know more than one edit can
+    /// name, several.
     pub(super) fn make<S: Store>(
         &mut self,
         step: &mut Step<'_, S>,
@@ -180,16 +201,65 @@ impl Core {
         by: Option<&String>,
         document: DocumentId,
         action: &Action,
-    ) -> Result<Made, Refusal> {
+    ) -> Result<Vec<Made>, Refusal> {
         let tap = tap.of(&document.0);
         if let Some((edit, document)) = keys::read::<(EditId, DocumentId)>(&step.overlay, &keys::tap(&tap))? {
-            return made(step, edit, document);
+            return made(step, edit, document).map(|made| vec![made]);
         }
-        let edits = self.edits_of(&step.overlay, &document)?;
-        let after = self.stands_on(step, &History::new(edits.clone()), &document)?;
-        let edit = self.statement_about(now, tap, by, document, after, action)?;
-        self.check(edits, &edit)?;
-        self.put(step, now, edit)
+        let edits = self.edits_for(step, now, tap, by, document, vec![action.clone()])?;
+        edits.into_iter().map(|edit| self.put(step, now, edit)).collect()
+    }
+
+    /// The edits of this device that state actions about a document one after the other, each checked and each knowing the one
+    /// before.
+    pub(super) fn edits_for<S: Store>(
+        &mut self,
+        step: &Step<'_, S>,
+        now: Now,
+        tap: Tap,
+        by: Option<&String>,
+        document: DocumentId,
+        actions: Vec<Action>,
+    ) -> Result<Vec<Edit>, Refusal> {
+        let heads: Vec<EditId> = keys::read(&step.overlay, &keys::heads(&document))?.unwrap_or_default();
+        let mut held = self.edits_of(&step.overlay, &document)?;
+        let mut made: Vec<Edit> = Vec::new();
+        let tap_of = |nth: usize| if nth == 0 { tap } else { tap.of(&nth.to_be_bytes()) };
+        for action in actions {
+            let after = made.last().map_or_else(|| heads.clone(), |before| vec![before.id]);
+            let all = if heads.len() <= AFTER_MAX { Some(after) } else { None };
+            let whole =
+                all.and_then(|after| self.statement_about(now, tap_of(made.len()), by, document, after, &action).ok());
+            if let Some(edit) = whole {
+                self.check(held.clone(), &edit)?;
+                held.push(edit.clone());
+                made.push(edit);
+                continue;
+            }
+            // Not all heads fit: what it must know is chosen.
+            let registers = self.render(step, document)?.registers.clone();
+            let parts = self.on_ground(&held, &registers, |ground| ground.parts(action));
+            for part in parts {
+                let after = self.on_ground(&held, &registers, |ground| ground.choose(&part));
+                let edit = self.statement_about(now, tap_of(made.len()), by, document, after, &part)?;
+                self.check(held.clone(), &edit)?;
+                held.push(edit.clone());
+                made.push(edit);
+            }
+        }
+        Ok(made)
+    }
+
+    fn on_ground<T>(
+        &self,
+        held: &[Edit],
+        registers: &BTreeMap<String, Register>,
+        ask: impl FnOnce(&Ground<'_>) -> T,
+    ) -> T {
+        let history = History::new(held.to_vec());
+        let effects = Effects::of(&history, &self.roster);
+        let (roster, author) = (&self.roster, self.key);
+        ask(&Ground { history: &history, effects: &effects, roster, registers, author })
     }
 
     /// Keeps edits that stand on one another, all of them or, if one would not count, none.
@@ -229,27 +299,6 @@ impl Core {
         self.sign(Some(document), statement)
     }
 
-    /// The document's heads, as the author's screen was drawn from them. Where there are more than an edit may name, the
-    /// author's own latest edit comes first, so that one device's edits always form a chain.
-    pub(super) fn stands_on<S: Store>(
-        &self,
-        step: &Step<'_, S>,
-        history: &History,
-        document: &DocumentId,
-    ) -> Result<Vec<EditId>, StoreError> {
-        let mut heads: Vec<EditId> = keys::read(&step.overlay, &keys::heads(document))?.unwrap_or_default();
-        if heads.len() > AFTER_MAX {
-            let own = history.events().iter().rev().find(|event| event.edit.statement.author == self.key);
-            let own = own.map(|event| event.edit.id);
-            heads.sort_by_key(|head| Some(*head) != own);
-            if let Some(own) = own.filter(|own| !heads.contains(own)) {
-                heads.insert(0, own);
-            }
-            heads.truncate(AFTER_MAX);
-        }
-        Ok(heads)
-    }
-
     /// Signs a statement; `None` opens a document.
     pub(super) fn sign(&self, document: Option<DocumentId>, statement: Statement) -> Result<Edit, Refusal> {
         Edit::sign(&self.roster.organisation(), document, statement, &self.identity.device)
@@ -263,7 +312,7 @@ impl Core {
         let effects = Effects::of(&history, &self.roster);
         match history.place(&edit.id).map(|place| &effects.verdicts[place]) {
             Some(Ok(())) => Ok(()),
-            Some(Err(void)) => Err(Refusal::Invalid(void.to_string())),
+            Some(Err(void)) => Err(Refusal::Void(void.clone())),
             None => Err(Refusal::Invalid("the shipment is not whole here yet: wait until it has arrived".to_owned())),
         }
     }

@@ -299,9 +299,9 @@ mod tests {
             roster: EntryId([2; 32]),
             tap: Tap([3; 16]),
             at: 0,
-            action: Action::Say(Say { text: text.to_owned() }).to_raw(),
+            action: Action::Say(Say::of(text)).to_raw(),
         };
-        let document = DocumentId([document; 16]);
+        let document = DocumentId([document; 24]);
         Edit::sign(&OrganisationId([4; 32]), Some(document), statement, &key).expect("it is within the limits")
     }
 

@@ -108,7 +108,7 @@ impl Core {
             return Err(Refusal::Invalid("only the hub publishes workflows: do this on the hub".to_owned()));
         };
         let invalid = |error: &dyn std::fmt::Display| Refusal::Invalid(error.to_string());
-        Workflow::parse(&toml).map_err(|error| invalid(&error))?;
+        Workflow::parse_strictly(&toml).map_err(|error| invalid(&error))?;
         if self.roster.newest_workflow().is_none_or(|(newest, _)| newest != Workflow::id(&toml)) {
             let change = Change::Publish(Publish { toml });
             let entry = self.roster.write(change, now.0, &issuer).map_err(|error| invalid(&error))?;

@@ -11,7 +11,6 @@ use crate::cbor::Encode;
 use crate::edit::action::{Action, Line, Open, Plan, PlanFields};
 use crate::edit::{EDIT_BYTES_MAX, Statement};
 use crate::id::{DocumentId, Tap};
-use crate::shipment::History;
 use crate::shipment::effect::Effects;
 use crate::shipment::replay::{Scalar, registers};
 use crate::store::Store;
@@ -102,7 +101,13 @@ impl Core {
             roster: self.roster.head(),
             tap: import_tap(&self.roster.head().0, &order.number, now),
             at: now.0,
-            action: Action::Open(Open { kind: "shipment".to_owned(), workflow, plan, import: Some(true) }).to_raw(),
+            action: Action::Open(Open {
+                kind: "shipment".to_owned(),
+                workflow: Some(workflow),
+                plan,
+                import: Some(true),
+            })
+            .to_raw(),
         };
         let edit = self.sign(None, statement)?;
         let document = edit.document;
@@ -157,17 +162,12 @@ impl Core {
             return Ok(Outcome::Unchanged);
         }
         let fields = only(fields, &changed);
-        let held = self.edits_of(&step.overlay, &document)?;
-        let mut after = self.stands_on(step, &History::new(held.clone()), &document)?;
-        let mut chain = Vec::new();
-        for (nth, fields) in split(&fields).into_iter().enumerate() {
-            let tap = import_tap(&document.0, &format!("{nth} of {}", self.counters.journal_end), now).of(&document.0);
-            let plan = Action::Plan(Plan { fields, import: Some(true) });
-            let edit = self.statement_about(now, tap, by, document, after, &plan)?;
-            after = vec![edit.id];
-            chain.push(edit);
+        let plan = |fields| Action::Plan(Plan { fields, import: Some(true) });
+        let plans = split(&fields).into_iter().map(plan).collect();
+        let tap = import_tap(&document.0, &format!("of {}", self.counters.journal_end), now).of(&document.0);
+        for edit in self.edits_for(step, now, tap, by, document, plans)? {
+            self.put(step, now, edit)?;
         }
-        self.put_chain(step, now, held, chain)?;
         Ok(Outcome::Updated)
     }
 
@@ -193,6 +193,7 @@ impl Core {
 
 fn text(scalar: &Scalar) -> String {
     match scalar {
+        Scalar::Bool(truth) => truth.to_string(),
         Scalar::Int(number) => number.to_string(),
         Scalar::Text(text) => text.clone(),
     }
@@ -212,14 +213,21 @@ fn only(fields: &PlanFields, changed: &BTreeSet<String>) -> PlanFields {
     let lines = fields.lines.iter().map(|line| {
         let of =
             |key: &str, value: &Option<String>| value.clone().filter(|_| has(&format!("lines/{}/{key}", line.line)));
+        let has_number = |key: &str| has(&format!("lines/{}/{key}", line.line));
         Line {
             line: line.line.clone(),
             sku: of("sku", &line.sku),
             name: of("name", &line.name),
-            quantity: line.quantity.filter(|_| has(&format!("lines/{}/quantity", line.line))),
+            quantity: line.quantity.filter(|_| has_number("quantity")),
             unit: of("unit", &line.unit),
             lot: of("lot", &line.lot),
             expiry: of("expiry", &line.expiry),
+            withdrawn: line.withdrawn.filter(|_| has_number("withdrawn")),
+            weight: line.weight.filter(|_| has_number("weight")),
+            volume: line.volume.filter(|_| has_number("volume")),
+            price: line.price.filter(|_| has_number("price")),
+            gtin: of("gtin", &line.gtin),
+            cleared: line.cleared.iter().filter(|key| has_number(key)).cloned().collect(),
         }
     });
     let touched = |line: &Line| changed.iter().any(|key| key.starts_with(&format!("lines/{}/", line.line)));
@@ -237,6 +245,13 @@ fn only(fields: &PlanFields, changed: &BTreeSet<String>) -> PlanFields {
         handling: text("handling", &fields.handling),
         note: text("note", &fields.note),
         lines: lines.filter(touched).collect(),
+        phone: text("phone", &fields.phone),
+        reference: text("reference", &fields.reference),
+        service: fields.service.filter(|_| has("service")),
+        region: text("region", &fields.region),
+        group: text("group", &fields.group),
+        cleared: fields.cleared.iter().filter(|key| has(key)).cloned().collect(),
+        unknown: 0,
     }
 }
 

@@ -2,17 +2,20 @@
 
 use crate::cbor::Bytes;
 use crate::edit::Edit;
-use crate::edit::action::{Line, Measure, PlanFields, Record};
+use crate::edit::action::{Line, LineCount, Measure, PlanFields, Record};
 use crate::id::{DeviceKey, DocumentId, EditId, FileHash, OrganisationId, Tap, WorkflowId};
+use crate::proof::Exported;
 use crate::roster::Role;
 use crate::roster::invite::InviteRequest;
-use crate::shipment::view::{Exception, View};
+use crate::shipment::Void;
+use crate::shipment::view::{Exception, TimelineEntry, View};
 use crate::store::{Batch, StoreError};
 use crate::sync::Frame;
 use crate::sync::frame::{Redeem, Welcome};
-use crate::workflow::{Label, Step as WorkflowStep};
+use crate::workflow::{Label, Outcome, Step as WorkflowStep, Workflow};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The device's clock, in milliseconds since the Unix epoch. Shown to people, never trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +138,10 @@ pub type Named = (DeviceKey, FileHash);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PhotoNews {
     /// It is durable on this device.
-    Kept,
+    Kept {
+        /// The device that it came from; none if somebody at this device gave it.
+        from: Option<DeviceKey>,
+    },
     /// It is durable at the hub.
     AtHub,
 }
@@ -215,6 +221,9 @@ pub enum Refusal {
     /// The person at this device may not.
     #[error("{0}")]
     NotYours(String),
+    /// The edit would not count.
+    #[error(transparent)]
+    Void(#[from] Void),
     /// Not allowed or malformed, in words that say what to do.
     #[error("{0}")]
     Invalid(String),
@@ -354,15 +363,13 @@ pub enum Query {
         /// The edit's id or a unique prefix of it.
         edit: String,
     },
-    /// Why the status is what it is.
-    Why {
-        /// Its number or id.
-        shipment: String,
-    },
     /// A portable proof of delivery.
     Proof {
         /// Its number or id.
         shipment: String,
+        /// Which record is to be proven, by its id or a unique prefix of it: one side of a contradiction, or one that was
+        /// settled away. None for the record that decides.
+        edit: Option<String>,
     },
     /// The Automerge document.
     Automerge {
@@ -405,7 +412,7 @@ pub enum Query {
 }
 
 /// An edit that an act made, or had made before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Made {
     /// The edit.
     pub edit: EditId,
@@ -460,18 +467,14 @@ pub struct ImportReport {
 }
 
 /// A shipment in a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// The document.
     pub id: DocumentId,
     /// The firm's own number.
     pub number: String,
-    /// The status: a step's key.
+    /// The status: a step's key, or `none`.
     pub status: String,
-    /// The status for people.
-    pub status_label: Label,
-    /// The status' colour.
-    pub colour: String,
     /// How many things people have to look at.
     pub exceptions: u64,
     /// Who it goes to.
@@ -514,6 +517,15 @@ pub struct Row {
     pub signed: Option<String>,
 }
 
+/// Shipments in a list, with the workflows they follow.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct List {
+    /// The shipments.
+    pub rows: Vec<Row>,
+    /// The workflows of those.
+    pub workflows: BTreeMap<WorkflowId, Arc<Workflow>>,
+}
+
 /// A workflow as the roster has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PublishedWorkflow {
@@ -531,17 +543,28 @@ pub struct PublishedWorkflow {
     pub steps: Vec<WorkflowStep>,
 }
 
+/// Several shipments of one number: only a look at other shipments shows it, so it is no part of the view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberTwice {
+    /// The shipments that carry the number, at most [`crate::shipment::exceptions::SHOWN_PER_PAIR`].
+    pub shipments: Vec<DocumentId>,
+    /// The edit that opened each.
+    pub edits: Vec<EditId>,
+    /// How many shipments are left out.
+    pub more: u64,
+}
+
 /// A shipment with everything about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
     /// The view that is the same everywhere.
-    #[serde(flatten)]
     pub view: View,
-    /// Exceptions that only a look at other shipments shows: not part of the view's hash.
-    #[serde(skip)]
-    pub across: Vec<Exception>,
+    /// Where others carry its number.
+    pub number_twice: Option<NumberTwice>,
     /// The workflow it was opened with.
     pub workflow_id: Option<WorkflowId>,
+    /// The same, with its steps.
+    pub workflow: Option<Arc<Workflow>>,
     /// Digest of the edits and the roster's head.
     pub edits_hash: crate::id::Digest,
     /// Digest of the view.
@@ -571,8 +594,8 @@ pub struct HistoryRow {
     pub step: Option<String>,
     /// Whether it counts.
     pub counted: bool,
-    /// If not, why.
-    pub why_not: Option<String>,
+    /// If not, why: a code of [`crate::shipment::Void::code`].
+    pub why_not: Option<&'static str>,
     /// The device's claimed time.
     pub at: String,
     /// When it arrived here, by this device's clock.
@@ -627,6 +650,8 @@ pub struct NodeStatus {
     pub held_back: u64,
     /// Things of peers that were refused since the start.
     pub refused: u64,
+    /// Frames and fields of newer versions that were passed over since the start.
+    pub passed_over: u64,
     /// Shipments whose summary is being brought up to date.
     pub refreshing: u64,
     /// Roster entries held.
@@ -635,49 +660,38 @@ pub struct NodeStatus {
     pub peers: Vec<PeerStatus>,
 }
 
-/// A row of the month-end sheet. Quantities in thousandths of the unit, money in the currency's minor unit.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct SheetRow {
+/// A shipment in the month-end sheet: how it ended, and what the records that stand say about its goods. Quantities in thousandths
+/// of the unit, money in the currency's minor unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
     /// The shipment's number.
     pub number: String,
     /// Who it went to.
     pub consignee: String,
-    /// The status for people.
-    pub status: Option<Label>,
-    /// The line.
-    pub line: String,
-    /// The article's number.
-    pub sku: String,
-    /// The article's name.
-    pub name: String,
-    /// The lot.
-    pub lot: String,
-    /// The unit.
-    pub unit: String,
-    /// Ordered.
-    pub ordered: i64,
-    /// Delivered in good order.
-    pub delivered: i64,
-    /// Missing.
-    pub short: i64,
-    /// Damaged.
-    pub damaged: i64,
-    /// Taken back.
-    pub returned: i64,
-    /// Money due, on the shipment's first line only, so that sums are right.
+    /// The status: a step's key.
+    pub status: String,
+    /// The workflow it follows.
+    pub workflow: Arc<Workflow>,
+    /// Its lines, as the view has them.
+    pub lines: Vec<serde_json::Value>,
+    /// Money due.
     pub due: Option<i64>,
-    /// Money collected, on the shipment's first line only.
+    /// How it has ended, if it has.
+    pub outcome: Option<Outcome>,
+    /// What became of each line, by its name.
+    pub counts: BTreeMap<String, LineCount>,
+    /// Money collected.
     pub collected: Option<i64>,
     /// Who took it.
     pub receiver: String,
-    /// Who recorded it.
+    /// Who recorded that.
     pub recorded_by: String,
-    /// When, by that device's clock.
-    pub at: String,
+    /// When, by that device's clock, in milliseconds since the Unix epoch.
+    pub at: Option<u64>,
     /// What people have to look at.
-    pub exceptions: String,
-    /// 需要处理的异常。
-    pub exceptions_zh: String,
+    pub exceptions: Vec<Exception>,
+    /// The edits that those are about.
+    pub entries: Vec<TimelineEntry>,
 }
 
 /// A part of what is held, to travel by hand.
@@ -722,17 +736,17 @@ pub enum Reply {
     /// How the node is.
     Status(Box<NodeStatus>),
     /// Shipments.
-    List(Vec<Row>),
+    List(List),
     /// One shipment.
     Shown(Box<Shown>),
     /// One shipment's edits.
     History(Vec<HistoryRow>),
-    /// Why its status is what it is.
-    Why(Vec<Label>),
-    /// A file: a proof, an Automerge document or a drawn signature.
+    /// A proof of delivery.
+    Proof(Box<Exported>),
+    /// A file: an Automerge document or a drawn signature.
     File(Vec<u8>),
     /// The month-end sheet.
-    Sheet(Vec<SheetRow>),
+    Sheet(Vec<Settlement>),
     /// Photos that are wanted, in the order of their devices. With none of them the list has ended.
     Photos(Vec<Named>),
     /// Yes or no.

@@ -153,6 +153,11 @@ pub fn photo_at_hub(photo: &FileHash) -> Vec<u8> {
     key(b'a', &[&photo.0])
 }
 
+/// `o` photo device: the photo came from that device.
+pub fn photo_from(photo: &FileHash, device: &DeviceKey) -> Vec<u8> {
+    key(b'o', &[&photo.0, &device.0])
+}
+
 /// `g` document: the digest of a document whose edits were let go of.
 pub fn gone(document: &DocumentId) -> Vec<u8> {
     key(b'g', &[&document.0])
@@ -203,12 +208,6 @@ cbor_map! {
         1 => number: String,
         /// The status: a step's key.
         2 => status: String,
-        /// Its name in 简体中文.
-        3 => label_zh: String,
-        /// Its name in English.
-        4 => label_en: String,
-        /// Its colour.
-        5 => colour: String,
         /// Exceptions of the view.
         6 => exceptions: u64,
         /// Who it goes to.

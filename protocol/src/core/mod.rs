@@ -6,6 +6,7 @@
 
 mod act;
 mod admit;
+mod after;
 mod enrol;
 mod import;
 pub mod io;
@@ -107,6 +108,8 @@ pub struct Core {
     next_commit: CommitId,
     releases: HashMap<CommitId, Vec<Release>>,
     refused: u64,
+    /// Frames and keys of newer versions that were passed over since the start.
+    passed_over: u64,
     /// Requests that wait until summaries are up to date.
     deferred: VecDeque<Input>,
     trees: Trees,
@@ -140,6 +143,7 @@ impl Core {
             next_commit: 0,
             releases: HashMap::new(),
             refused: 0,
+            passed_over: 0,
             deferred: VecDeque::new(),
             trees,
             keep: None,
@@ -287,8 +291,7 @@ impl Core {
                 | Query::PhotoAtHub { .. } => &[],
                 Query::Show { shipment }
                 | Query::History { shipment }
-                | Query::Why { shipment }
-                | Query::Proof { shipment }
+                | Query::Proof { shipment, .. }
                 | Query::Automerge { shipment } => one(shipment),
                 Query::List { .. } | Query::Sheet { .. } | Query::Pack { .. } => return Ok(true),
             },
@@ -373,6 +376,8 @@ impl Core {
     /// What a member may see.
     fn scope(role: Role, party: Option<&String>) -> Scope {
         match party {
+            // A role of a newer creel may do nothing here, and sees no more than its party.
+            _ if role == Role::Unknown => Scope::Party(party.cloned().unwrap_or_default()),
             Some(party) if role.is_party() => Scope::Party(party.clone()),
             _ => Scope::All,
         }

@@ -62,8 +62,8 @@ impl Core {
             }
             for edit in causal::order(self.edits_of(&step.overlay, document)?) {
                 page_bytes += edit.bytes.len();
-                if let Ok(Action::Record(record)) = Action::from_raw(&edit.statement.action) {
-                    packed.photos.extend(record.photos);
+                if let Ok(action) = Action::from_raw(&edit.statement.action) {
+                    packed.photos.extend(action.files());
                 }
                 page.push(edit);
                 if page_bytes >= FRAME_BYTES_GOAL {

@@ -91,8 +91,8 @@ impl Core {
                 continue;
             }
             // Who took a photo has it, and perhaps nobody else yet.
-            if let Ok(Action::Record(record)) = Action::from_raw(&edit.statement.action) {
-                for photo in &record.photos {
+            if let Ok(action) = Action::from_raw(&edit.statement.action) {
+                for photo in action.files() {
                     if !Self::photo_at_hub(step, photo)? {
                         return Ok(false);
                     }
@@ -181,8 +181,8 @@ impl Core {
         let summary: Summary = keys::cached(&step.overlay, &keys::summary(document))?.unwrap_or_default();
         let mut photos: BTreeSet<(DeviceKey, FileHash)> = BTreeSet::new();
         for edit in self.edits_of(&step.overlay, document)? {
-            if let Ok(Action::Record(record)) = Action::from_raw(&edit.statement.action) {
-                photos.extend(record.photos.into_iter().map(|photo| (edit.statement.author, photo)));
+            if let Ok(action) = Action::from_raw(&edit.statement.action) {
+                photos.extend(action.files().iter().map(|photo| (edit.statement.author, *photo)));
             }
             step.overlay.batch.remove(keys::edit(document, &edit.id));
             step.overlay.batch.remove(keys::arrival(&edit.id));

@@ -8,7 +8,7 @@ use crate::cbor::{Bytes, Decode};
 use crate::edit::Edit;
 use crate::id::{DeviceKey, DocumentId, EditId};
 use crate::planted::{self, Bug};
-use crate::roster::{Roster, RosterError};
+use crate::roster::{Role, Roster, RosterError};
 use crate::store::{Store, StoreError};
 use crate::sync::frame::{Hello, Holds, VERSION};
 use crate::sync::{Frame, Holding, JournalEntry, Scope, Session, Tree};
@@ -144,6 +144,12 @@ impl Core {
             step.outputs.push(Output::Close { session, why });
             return Ok(());
         };
+        if member.role == Role::Unknown {
+            let why = format!("device {} has a role that this device does not know: update this one", peer.short());
+            self.refuse(step, peer, why.clone());
+            step.outputs.push(Output::Close { session, why });
+            return Ok(());
+        }
         let scope = Self::scope(member.role, member.party.as_ref());
         let sessions = &self.sessions;
         let connected = |device: &DeviceKey| sessions.values().any(|session| session.peer == *device);
@@ -151,12 +157,7 @@ impl Core {
         let acknowledged =
             keys::cached(&step.overlay, &keys::cursor(&peer))?.unwrap_or(0_u64).min(self.counters.journal_end);
         self.sessions.insert(session, Session::new(peer, scope, dialled, acknowledged, self.journal_durable));
-        let hello = Hello {
-            version: VERSION,
-            organisation: self.roster.organisation(),
-            height: self.roster_durable.0,
-            head: self.roster_durable.1,
-        };
+        let hello = Hello::of(self.roster.organisation(), self.roster_durable.0, self.roster_durable.1);
         step.outputs.push(Output::Send { session, frame: Frame::Hello(hello) });
         // The dialling side does not wait for an answer: what it has to tell goes in the same flight.
         self.pump(step, session)
@@ -230,6 +231,7 @@ impl Core {
                     return Ok(Err(why));
                 }
                 session.greeted(&hello);
+                self.passed_over += hello.unknown;
             }
             Frame::Roster(entries) => return self.take_roster(step, now, id, &entries),
             Frame::Edits(edits) => self.take_edits(step, now, id, peer, edits)?,
@@ -246,6 +248,7 @@ impl Core {
             }
             Frame::Part(documents) => self.part(step, now, id, peer, documents)?,
             Frame::Parted(documents) => self.parted(step, peer, documents)?,
+            Frame::Unknown(_) => self.passed_over += 1,
             Frame::Refuse(why) => return Ok(Err(format!("the peer will not go on: {why}"))),
             Frame::Redeem(_) | Frame::Welcome(_) => {
                 return Ok(Err("the peer speaks of enrolment on a connection of members".to_owned()));

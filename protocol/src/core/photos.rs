@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Wanted photos named in one answer.
 const WANTED_MAX: usize = 4_096;
 /// Shipments looked at to find one that lets a peer have a photo.
-const NAMING_LOOKED_AT: usize = 256;
+const NAMING_LOOKED_AT: usize = 4_096;
 
 impl Core {
     /// A shipment's records name these photos, by these devices.
@@ -51,7 +51,8 @@ impl Core {
         Ok(wanted.iter().filter_map(|(key, _)| keys::wanted(key)).collect())
     }
 
-    /// Whether a peer may have a photo: whoever may see a shipment that names it.
+    /// Whether a peer may have a photo: it came from that peer, or an edit that counts names it which is another device's and which
+    /// the peer may see. An own edit gives no right: anybody could name what they have only heard the hash of.
     pub(super) fn may_fetch<S: Store>(
         &self,
         step: &Step<'_, S>,
@@ -59,9 +60,16 @@ impl Core {
         photo: &FileHash,
     ) -> Result<bool, StoreError> {
         let Some(member) = self.roster.member(peer) else { return Ok(false) };
+        if step.overlay.get(&keys::photo_from(photo, peer))?.is_some() {
+            return Ok(true);
+        }
         let scope = Self::scope(member.role, member.party.as_ref());
         let (low, high) = keys::under(&keys::naming(photo));
-        for (key, _) in step.overlay.scan(&low, &high, NAMING_LOOKED_AT)? {
+        for (key, authors) in step.overlay.scan(&low, &high, NAMING_LOOKED_AT)? {
+            let authors: Vec<DeviceKey> = keys::decode(&key, &authors).unwrap_or_default();
+            if authors.iter().all(|author| author == peer) {
+                continue;
+            }
             let document = DocumentId(keys::tail(&key).unwrap_or_default());
             let shown = match &scope {
                 crate::sync::Scope::All => true,
@@ -85,7 +93,10 @@ impl Core {
         photo: &FileHash,
         news: PhotoNews,
     ) -> Result<(), StoreError> {
-        if news == PhotoNews::Kept {
+        if let PhotoNews::Kept { from } = news {
+            if let Some(from) = from {
+                step.overlay.batch.put(keys::photo_from(photo, &from), Vec::new());
+            }
             let (low, high) = keys::under(&keys::naming(photo));
             for (key, _) in step.overlay.scan(&low, &high, NAMING_LOOKED_AT)? {
                 for author in keys::cached::<Vec<DeviceKey>>(&step.overlay, &key)?.unwrap_or_default() {

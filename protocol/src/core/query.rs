@@ -1,6 +1,6 @@
 //! What people ask.
 
-use super::io::{HistoryRow, NodeStatus, PeerStatus, Query, Refusal, Reply, Row, Shown};
+use super::io::{HistoryRow, List, NodeStatus, NumberTwice, PeerStatus, Query, Refusal, Reply, Row, Shown};
 use super::keys::{self, Arrival, Summary};
 use super::refresh::numbered;
 use super::{Core, PAGE, STALE_MAX, Step};
@@ -9,12 +9,12 @@ use crate::edit::action::Action;
 use crate::id::{DocumentId, EditId, FileHash};
 use crate::proof;
 use crate::shipment::effect::Effects;
+use crate::shipment::exceptions::SHOWN_PER_PAIR;
 use crate::shipment::replay::Replayed;
-use crate::shipment::status::ExceptionKind;
-use crate::shipment::view::{Exception, detail};
-use crate::shipment::{explain, time};
+use crate::shipment::view::detail;
+use crate::shipment::{Void, time};
 use crate::store::{Store, StoreError};
-use crate::workflow::Label;
+use std::sync::Arc;
 
 /// Hexadecimal digits that are enough to look for an id by.
 const PREFIX_MIN: usize = 4;
@@ -118,7 +118,7 @@ impl Core {
             Query::PhotoAtHub { photo } => Ok(Reply::Is(Self::photo_at_hub(step, &photo)?)),
             Query::List { filter } => {
                 let found = self.list(step, &Filter::parse(&filter)?)?;
-                Ok(Reply::List(found.into_iter().map(|(id, summary)| row(id, summary)).collect()))
+                Ok(Reply::List(self.listed(found)))
             }
             Query::Show { shipment } => {
                 let document = self.find(step, &shipment)?;
@@ -137,19 +137,13 @@ impl Core {
                 let none = || Refusal::Invalid(format!("edit {} has no drawn signature", edit.id));
                 Ok(Reply::File(signature.ok_or_else(none)?.0))
             }
-            Query::Why { shipment } => {
+            Query::Proof { shipment, edit } => {
                 let document = self.find(step, &shipment)?;
-                let history = self.history(step, &document)?;
-                let mut sentences = explain::why(&history, &Effects::of(&history, &self.roster), &self.roster);
-                let across = self.across(step, document)?;
-                sentences.extend(across.into_iter().map(|found| Label { en: found.text, zh: found.text_zh }));
-                Ok(Reply::Why(sentences))
-            }
-            Query::Proof { shipment } => {
-                let document = self.find(step, &shipment)?;
+                let edit = edit.map(|edit| find_edit(step, &edit)).transpose()?;
                 let history = self.history(step, &document)?;
                 let effects = Effects::of(&history, &self.roster);
-                proof::export(&history, &effects, &self.roster).map(Reply::File).map_err(Refusal::Invalid)
+                let exported = proof::export(&history, &effects, &self.roster, edit);
+                exported.map(|file| Reply::Proof(Box::new(file))).map_err(|why| Refusal::Invalid(why.to_string()))
             }
             Query::Automerge { shipment } => {
                 let document = self.find(step, &shipment)?;
@@ -245,11 +239,7 @@ impl Core {
         let replayed = Replayed::of(&history, &Effects::of(&history, &self.roster)).map_err(|error| {
             StoreError::Failed(format!("a shipment can't be replayed: {error}; please report this"))
         })?;
-        let photos = history.events().iter().filter_map(|event| match &event.action {
-            Ok(Action::Record(record)) => Some(record.photos.clone()),
-            _ => None,
-        });
-        let photos: Vec<FileHash> = photos.flatten().collect();
+        let photos: Vec<FileHash> = render.photos.keys().copied().collect();
         let mut photos_at_hub = Vec::new();
         for photo in &photos {
             if Self::photo_at_hub(step, photo)? {
@@ -258,8 +248,9 @@ impl Core {
         }
         Ok(Shown {
             view: render.view.clone(),
-            across: self.across(step, document)?,
+            number_twice: self.number_twice(step, document)?,
             workflow_id: render.workflow,
+            workflow: render.workflow.and_then(|id| self.roster.workflow_at(&id, self.roster.height()).cloned()),
             edits_hash: render.edits_hash,
             view_hash: render.view_hash,
             automerge_heads: replayed.heads(),
@@ -268,25 +259,41 @@ impl Core {
         })
     }
 
-    /// Exceptions that only a look at other shipments shows.
-    fn across<S: Store>(&self, step: &Step<'_, S>, document: DocumentId) -> Result<Vec<Exception>, StoreError> {
+    /// The shipments that carry the same number, if there are others.
+    fn number_twice<S: Store>(
+        &self,
+        step: &Step<'_, S>,
+        document: DocumentId,
+    ) -> Result<Option<NumberTwice>, StoreError> {
         let summary: Summary = keys::cached(&step.overlay, &keys::summary(&document))?.unwrap_or_default();
-        let numbered = numbered(step, &summary.number)?;
-        if numbered.len() < 2 {
-            return Ok(Vec::new());
+        let mut shipments = numbered(step, &summary.number)?;
+        if shipments.len() < 2 {
+            return Ok(None);
         }
+        // This one is among those that are named, whatever ids the others have.
+        shipments.sort_by_key(|other| (*other != document, *other));
+        let more = shipments.len().saturating_sub(SHOWN_PER_PAIR) as u64;
+        shipments.truncate(SHOWN_PER_PAIR);
+        shipments.sort_unstable();
         let mut edits = Vec::new();
-        for twin in &numbered {
+        for twin in &shipments {
             let history = self.history(step, twin)?;
             edits.extend(history.events().first().map(|event| event.edit.id));
         }
-        let ids: Vec<_> = numbered.iter().map(ToString::to_string).collect();
-        Ok(vec![Exception {
-            kind: ExceptionKind::NumberTwice,
-            edits,
-            text: format!("The number {} was opened more than once: {}.", summary.number, ids.join(", ")),
-            text_zh: format!("单号 {} 被开了不止一次：{}。", summary.number, ids.join("、")),
-        }])
+        Ok(Some(NumberTwice { shipments, edits, more }))
+    }
+
+    fn listed(&self, found: Vec<(DocumentId, Summary)>) -> List {
+        let mut list = List::default();
+        for (id, summary) in found {
+            if let Some(workflow) = summary.workflow_id
+                && let Some(known) = self.roster.workflow_at(&workflow, self.roster.height())
+            {
+                list.workflows.entry(workflow).or_insert_with(|| Arc::clone(known));
+            }
+            list.rows.push(row(id, summary));
+        }
+        list
     }
 
     fn history_rows<S: Store>(&self, step: &Step<'_, S>, document: &DocumentId) -> Result<Vec<HistoryRow>, StoreError> {
@@ -308,10 +315,10 @@ impl Core {
                     _ => None,
                 },
                 counted: effects.counts(place),
-                why_not: effects.verdicts[place].as_ref().err().map(ToString::to_string),
-                at: time::rfc3339_at(statement.at),
-                arrived: arrival.as_ref().map_or_else(String::new, |arrival| time::rfc3339_at(arrival.at)),
-                at_hub: arrival.and_then(|arrival| arrival.at_hub).map(time::rfc3339_at),
+                why_not: effects.verdicts[place].as_ref().err().map(Void::code),
+                at: time::rfc3339(statement.at),
+                arrived: arrival.as_ref().map_or_else(String::new, |arrival| time::rfc3339(arrival.at)),
+                at_hub: arrival.and_then(|arrival| arrival.at_hub).map(time::rfc3339),
                 detail: event.action.as_ref().ok().and_then(detail),
             });
         }
@@ -345,6 +352,7 @@ impl Core {
             waiting: self.counters.waiting,
             held_back: self.held_back.len() as u64,
             refused: self.refused,
+            passed_over: self.passed_over,
             refreshing: self.counters.stale,
             roster_height: self.roster.height(),
             peers: peers.collect(),
@@ -388,8 +396,6 @@ fn row(id: DocumentId, summary: Summary) -> Row {
         id,
         number: summary.number,
         status: summary.status,
-        status_label: Label { zh: summary.label_zh, en: summary.label_en },
-        colour: summary.colour,
         exceptions: summary.exceptions,
         consignee: summary.consignee,
         driver: summary.driver,

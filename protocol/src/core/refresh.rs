@@ -8,7 +8,7 @@ use super::trees::Move;
 use super::{Core, PAGE, Release, Step};
 use crate::edit::Edit;
 use crate::id::{DocumentId, EditId};
-use crate::shipment::status::ExceptionKind;
+use crate::shipment::ExceptionKind;
 use crate::shipment::view::{Standing, TimelineEntry};
 use crate::shipment::{History, Render};
 use crate::store::{Store, StoreError};
@@ -95,10 +95,9 @@ impl Core {
         let summary = Summary {
             number: view.number.clone(),
             status: view.status.clone(),
-            label_zh: view.status_label.zh.clone(),
-            label_en: view.status_label.en.clone(),
-            colour: view.colour.clone(),
-            exceptions: view.exceptions.len() as u64 + u64::from(!twins.is_empty()),
+            exceptions: view.exceptions.len() as u64
+                + view.exceptions_more.values().sum::<u64>()
+                + u64::from(!twins.is_empty()),
             consignee: text("consignee"),
             driver: text("driver"),
             run: text("run"),
@@ -119,7 +118,7 @@ impl Core {
             workflow: view.workflow.clone(),
             due: view.plan.get("amount_due").and_then(serde_json::Value::as_i64),
             workflow_id: render.workflow,
-            signed: render.signed.clone(),
+            signed: view.signed.clone(),
         };
         if summary != before {
             step.overlay.batch.put(keys::summary(&document), keys::encode(&summary));

@@ -1,17 +1,18 @@
-//! The month-end sheet: a row per line of every shipment that was settled in the period.
+//! The month-end sheet: every shipment that was settled in the period. Its rows and words are made at the node's edge.
 
-use super::io::SheetRow;
+use super::io::Settlement;
 use super::{Core, Step};
-use crate::edit::action::{Action, LineCount, Record};
-use crate::id::DocumentId;
+use crate::edit::action::{LineCount, Record};
+use crate::id::{DocumentId, EditId};
+use crate::shipment::History;
 use crate::shipment::effect::Effects;
 use crate::shipment::status::Status;
 use crate::shipment::view::{planned_window, who};
-use crate::shipment::{History, Render, time};
 use crate::store::{Store, StoreError};
-use crate::workflow::{Label, Outcome};
+use crate::workflow::Outcome;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 impl Core {
     pub(super) fn sheet<S: Store>(
@@ -19,7 +20,7 @@ impl Core {
         step: &mut Step<'_, S>,
         from: i64,
         to: i64,
-    ) -> Result<Vec<SheetRow>, StoreError> {
+    ) -> Result<Vec<Settlement>, StoreError> {
         let found = self.list(step, &super::query::Filter::default())?;
         let mut rows = Vec::new();
         for (document, _) in found {
@@ -34,22 +35,37 @@ impl Core {
         document: DocumentId,
         from: i64,
         to: i64,
-    ) -> Result<Vec<SheetRow>, StoreError> {
+    ) -> Result<Vec<Settlement>, StoreError> {
         let render = self.render(step, document)?;
         let history = self.history(step, &document)?;
         let effects = Effects::of(&history, &self.roster);
         let Some(workflow) = &effects.workflow else { return Ok(Vec::new()) };
-        let status = Status::of(&history, &effects, workflow);
+        let status = Status::of(&history, &effects, workflow, &self.roster);
         let settled = Settled::of(&history, &status);
-        let at = settled.at.or_else(|| planned_window(&render.registers).map(|window| window.0)).or_else(|| {
-            let opened = history.events().first()?;
-            i64::try_from(opened.edit.statement.at).ok()
-        });
+        let planned = || planned_window(&render.registers).map(|window| window.0);
+        let opened = || history.events().first().map(|opened| opened.edit.statement.at);
+        let at = settled.at.or_else(planned).or_else(opened).and_then(|at| i64::try_from(at).ok());
         if !at.is_some_and(|at| (from..to).contains(&at)) {
             return Ok(Vec::new());
         }
-        let recorded_by = settled.place.map_or_else(String::new, |place| who(&history.events()[place], &self.roster));
-        Ok(rows(&render, &settled, &recorded_by))
+        let view = &render.view;
+        let named: BTreeSet<EditId> = view.exceptions.iter().flat_map(|exception| exception.edits.clone()).collect();
+        Ok(vec![Settlement {
+            number: view.number.clone(),
+            consignee: view.plan.get("consignee").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            status: view.status.clone(),
+            workflow: Arc::clone(workflow),
+            lines: view.plan.get("lines").and_then(Value::as_array).cloned().unwrap_or_default(),
+            due: view.plan.get("amount_due").and_then(Value::as_i64),
+            outcome: settled.outcome,
+            counts: settled.counts,
+            collected: settled.collected,
+            receiver: settled.receiver,
+            recorded_by: settled.place.map_or_else(String::new, |place| who(&history.events()[place], &self.roster)),
+            at: settled.at,
+            exceptions: view.exceptions.clone(),
+            entries: view.timeline.iter().filter(|entry| named.contains(&entry.edit)).cloned().collect(),
+        }])
     }
 }
 
@@ -57,7 +73,7 @@ impl Core {
 struct Settled {
     /// The record that decided how the shipment ended.
     place: Option<usize>,
-    at: Option<i64>,
+    at: Option<u64>,
     outcome: Option<Outcome>,
     receiver: String,
     collected: Option<i64>,
@@ -76,79 +92,41 @@ impl Settled {
             counts: BTreeMap::new(),
         };
         for fact in status.facts.iter().filter(|fact| fact.live()) {
-            let Ok(Action::Record(record)) = &history.events()[fact.place].action else { continue };
-            settled.take(record);
-            let delivers = fact.step.outcome.is_some() && fact.step.outcome == settled.outcome;
-            // The first of several that agree is when it happened: signed, then received.
-            if delivers && (settled.place.is_none() || record.receiver.is_some() && settled.receiver.is_empty()) {
-                settled.place = Some(fact.place);
-                settled.at = i64::try_from(history.events()[fact.place].edit.statement.at).ok();
-                settled.receiver = record.receiver.clone().unwrap_or_default();
-            }
+            settled.take(fact.record);
+        }
+        // A delivery is settled by its signature, which a later count builds on.
+        let settled_by = match settled.outcome {
+            Some(Outcome::Signed) => status.signed_by(),
+            Some(_) => status.decided_by,
+            None => None,
+        };
+        if let Some(fact) = settled_by.map(|fact| &status.facts[fact]) {
+            settled.place = Some(fact.place);
+            settled.at = Some(history.events()[fact.place].edit.statement.at);
+            settled.receiver = fact.record.receiver.clone().unwrap_or_default();
         }
         settled
     }
 
     fn take(&mut self, record: &Record) {
         self.collected = record.collected.or(self.collected);
+        // A line is counted lot by lot where its lots are told apart.
+        let mut counted: BTreeMap<&String, LineCount> = BTreeMap::new();
         for count in &record.lines {
-            let known = self.counts.entry(count.line.clone()).or_default();
+            let line = counted.entry(&count.line).or_default();
+            let add =
+                |sum: Option<i64>, more: Option<i64>| more.map(|more| sum.unwrap_or(0).saturating_add(more)).or(sum);
+            line.received = add(line.received, count.received);
+            line.short = add(line.short, count.short);
+            line.damaged = add(line.damaged, count.damaged);
+            line.returned = add(line.returned, count.returned);
+        }
+        for (line, count) in counted {
+            let known = self.counts.entry(line.clone()).or_default();
             known.received = count.received.or(known.received);
             known.short = count.short.or(known.short);
             known.damaged = count.damaged.or(known.damaged);
             known.returned = count.returned.or(known.returned);
         }
     }
-}
-
-fn rows(render: &Render, settled: &Settled, recorded_by: &str) -> Vec<SheetRow> {
-    let view = &render.view;
-    let empty = vec![Value::Object(serde_json::Map::new())];
-    let lines = view.plan.get("lines").and_then(Value::as_array).unwrap_or(&empty);
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (exceptions, exceptions_zh): (Vec<_>, Vec<_>) =
-        view.exceptions.iter().map(|exception| (exception.text.clone(), exception.text_zh.clone())).unzip();
-    lines
-        .iter()
-        .enumerate()
-        .map(|(nth, line)| {
-            let name = text(line.get("line"));
-            let ordered = line.get("quantity").and_then(Value::as_i64).unwrap_or(0);
-            let count = settled.counts.get(&name).cloned().unwrap_or_default();
-            let (short, damaged) = (count.short.unwrap_or(0), count.damaged.unwrap_or(0));
-            let taken_back = if settled.outcome == Some(Outcome::Returned) { ordered.saturating_sub(short) } else { 0 };
-            let returned = count.returned.unwrap_or(taken_back.max(0));
-            let delivered = match settled.outcome {
-                // A device can say what no one can mean: such counts neither make goods nor wrap around.
-                Some(Outcome::Signed) => count.received.unwrap_or_else(|| {
-                    let missing =
-                        [short, damaged, returned].into_iter().fold(0, |sum: i64, one| sum.saturating_add(one.max(0)));
-                    ordered.saturating_sub(missing).max(0)
-                }),
-                _ => 0,
-            };
-            SheetRow {
-                number: view.number.clone(),
-                consignee: text(view.plan.get("consignee")),
-                status: Some(Label { zh: view.status_label.zh.clone(), en: view.status_label.en.clone() }),
-                line: name,
-                sku: text(line.get("sku")),
-                name: text(line.get("name")),
-                lot: text(line.get("lot")),
-                unit: text(line.get("unit")),
-                ordered,
-                delivered,
-                short,
-                damaged,
-                returned,
-                due: view.plan.get("amount_due").and_then(Value::as_i64).filter(|_| nth == 0),
-                collected: settled.collected.filter(|_| nth == 0),
-                receiver: settled.receiver.clone(),
-                recorded_by: recorded_by.to_owned(),
-                at: settled.at.map(time::rfc3339).unwrap_or_default(),
-                exceptions: exceptions.join(" "),
-                exceptions_zh: exceptions_zh.join(" "),
-            }
-        })
-        .collect()
 }

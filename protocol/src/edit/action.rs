@@ -5,7 +5,7 @@
 //! since the Unix epoch: integers all, because floats have no one encoding.
 
 use super::RawAction;
-use crate::cbor::{Bytes, CborError, Decode, Encode, Reader, Writer, cbor_map};
+use crate::cbor::{Bytes, CborError, Decode, Encode, Reader, Writer, growing_map};
 use crate::id::{EditId, FileHash, WorkflowId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ impl Decode for Place {
 
 /// From when until when, in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Window(pub i64, pub i64);
+pub struct Window(pub u64, pub u64);
 
 impl Encode for Window {
     fn encode(&self, writer: &mut Writer) {
@@ -40,12 +40,12 @@ impl Encode for Window {
 
 impl Decode for Window {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, CborError> {
-        let (from, to) = <(i64, i64)>::decode(reader)?;
+        let (from, to) = <(u64, u64)>::decode(reader)?;
         if from <= to { Ok(Self(from, to)) } else { Err(CborError::Range) }
     }
 }
 
-cbor_map! {
+growing_map! {
     /// One line of an order. In a `Plan`, what is given is set and what is not given stays.
     #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(default)]
@@ -64,10 +64,27 @@ cbor_map! {
         6 => lot: Option<String>,
         /// Best before, as an ISO 8601 date.
         7 => expiry: Option<String>,
+        /// Whether the line is no longer part of the order.
+        8 => withdrawn: Option<bool>,
+        /// Weight of one unit in grams.
+        9 => weight: Option<u32>,
+        /// Volume of one unit in cubic centimetres.
+        10 => volume: Option<u32>,
+        /// Price of one unit, in the currency's minor unit.
+        11 => price: Option<i64>,
+        /// GS1's number of the article.
+        12 => gtin: Option<String>,
+        /// Fields that are taken back, of those that are no texts: [`LINE_CLEARABLE`].
+        13 => cleared: Vec<String>,
     }
 }
 
-cbor_map! {
+/// The fields of a plan that can be taken back by their names: they are no texts, which an empty one takes back.
+pub const CLEARABLE: [&str; 5] = ["place", "window", "stop", "amount_due", "service"];
+/// The same of a line.
+pub const LINE_CLEARABLE: [&str; 4] = ["quantity", "weight", "volume", "price"];
+
+growing_map! {
     /// Fields of a shipment's plan. An empty text takes a value back.
     #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(default, deny_unknown_fields)]
@@ -98,17 +115,33 @@ cbor_map! {
         12 => note: Option<String>,
         /// The goods.
         13 => lines: Vec<Line>,
+        /// Where to call before the delivery.
+        14 => phone: Option<String>,
+        /// The customer's own number of the order.
+        15 => reference: Option<String>,
+        /// How long the delivery takes at the door, in minutes.
+        16 => service: Option<u32>,
+        /// The part of the country that it goes to.
+        17 => region: Option<String>,
+        /// The orders that belong together.
+        18 => group: Option<String>,
+        /// Fields that are taken back, of those that are no texts: [`CLEARABLE`].
+        19 => cleared: Vec<String>,
+        ;
+        /// How many fields it sets that this version does not know.
+        #[serde(skip)]
+        unknown => unknown,
     }
 }
 
-cbor_map! {
+growing_map! {
     /// Opens a document.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
     pub struct Open {
         /// What kind of document: `shipment`.
         1 => kind: String,
-        /// The workflow it follows from now on.
-        2 => workflow: WorkflowId,
+        /// The workflow it follows from now on, if its kind of document has steps.
+        2 => workflow: Option<WorkflowId>,
         /// Its first plan.
         3 => plan: PlanFields,
         /// Whether an import made it: what it says is then the import's last word (see [`Plan::import`]).
@@ -116,7 +149,7 @@ cbor_map! {
     }
 }
 
-cbor_map! {
+growing_map! {
     /// Sets fields of the plan.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
     pub struct Plan {
@@ -127,7 +160,7 @@ cbor_map! {
     }
 }
 
-cbor_map! {
+growing_map! {
     /// What became of one line, in thousandths of its unit.
     #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(default, deny_unknown_fields)]
@@ -142,10 +175,12 @@ cbor_map! {
         4 => damaged: Option<i64>,
         /// Taken back.
         5 => returned: Option<i64>,
+        /// The lot or batch that was counted.
+        6 => lot: Option<String>,
     }
 }
 
-cbor_map! {
+growing_map! {
     /// A step that was done, with its evidence.
     #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(default, deny_unknown_fields)]
@@ -176,10 +211,16 @@ cbor_map! {
         12 => note: Option<String>,
         /// What became of the lines.
         13 => lines: Vec<LineCount>,
+        /// Whether another visit is needed.
+        14 => further: Option<bool>,
+        /// How the money was paid, such as `cash`.
+        15 => payment: Option<String>,
+        /// The party that took the goods over: the shipment is its affair from now on.
+        16 => handed_to: Option<String>,
     }
 }
 
-cbor_map! {
+growing_map! {
     /// A measured value.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
     pub struct Measure {
@@ -194,16 +235,23 @@ cbor_map! {
     }
 }
 
-cbor_map! {
+growing_map! {
     /// A message in the shipment's thread.
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(default)]
     pub struct Say {
-        /// The message.
-        1 => text: String,
+        /// The message; absent where a file says it all.
+        1 => text: Option<String>,
+        /// The message that this one answers.
+        2 => reply_to: Option<EditId>,
+        /// Files that go with it, by hash.
+        3 => files: Vec<FileHash>,
+        /// What kind of files, such as `photo` or `voice`.
+        4 => file_kind: Option<String>,
     }
 }
 
-cbor_map! {
+growing_map! {
     /// Settles a contradiction.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
     pub struct Resolve {
@@ -216,7 +264,7 @@ cbor_map! {
     }
 }
 
-cbor_map! {
+growing_map! {
     /// Takes back one's own record, measure or message.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
     pub struct Retract {
@@ -224,6 +272,20 @@ cbor_map! {
         1 => edit: EditId,
         /// Why.
         2 => note: Option<String>,
+    }
+}
+
+impl Say {
+    /// A message of words alone.
+    pub fn of(text: &str) -> Self {
+        Self { text: Some(text.to_owned()), ..Self::default() }
+    }
+}
+
+impl PlanFields {
+    /// Whether nothing is set, not even a field that this version does not know.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -312,5 +374,23 @@ impl Action {
             (7, 1) => Self::Retract(Retract::from_cbor(body)?),
             _ => return Err(ActionError::Unknown),
         })
+    }
+
+    /// The photos and files that a `Record` or a `Say` names.
+    pub fn files(&self) -> &[FileHash] {
+        match self {
+            Self::Record(record) => &record.photos,
+            Self::Say(say) => &say.files,
+            _ => &[],
+        }
+    }
+
+    /// Which fields of the plan an `Open` or a `Plan` sets.
+    pub fn fields(&self) -> Option<&PlanFields> {
+        match self {
+            Self::Open(open) => Some(&open.plan),
+            Self::Plan(plan) => Some(&plan.fields),
+            _ => None,
+        }
     }
 }

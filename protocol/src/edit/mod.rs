@@ -17,8 +17,10 @@ pub const EDIT_BYTES_MAX: usize = 16 * 1024;
 pub const AFTER_MAX: usize = 64;
 /// Bytes of the name under `by`.
 pub const BY_BYTES_MAX: usize = 128;
-/// Effective edits of one author about one document; what comes after them is void.
+/// Edits of one author about one document that count; one that knows so many is void.
 pub const EDITS_PER_AUTHOR_MAX: usize = 2_000;
+/// The same of one person at a device that others use too, so that one can't use up the others' share.
+pub const EDITS_PER_PERSON_MAX: usize = 500;
 
 /// An action whose meaning is not looked at: admission knows that it is well encoded, and no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,15 @@ pub struct RawAction {
     pub version: u64,
     /// The body's encoding, a map.
     pub body: Bytes,
+}
+
+impl RawAction {
+    /// The kinds that other edits can name. The number alone decides: an edit of a later version is of its kind too.
+    pub const RECORD: u64 = 3;
+    /// A measured value.
+    pub const MEASURE: u64 = 4;
+    /// A message.
+    pub const SAY: u64 = 5;
 }
 
 impl Encode for RawAction {
@@ -77,14 +88,12 @@ cbor_map! {
 }
 
 impl Statement {
-    /// The only document id that this statement can open: a `UUIDv7` (RFC 9562) of its claimed time, with the random
-    /// bits taken from BLAKE3 of the statement, so that nobody can choose another's id.
+    /// The only document id that this statement can open: 48 bits of its claimed time, by which ids sort, and 144 bits of
+    /// BLAKE3 of the statement, so that nobody can choose another's id.
     pub fn document_opened(&self) -> DocumentId {
-        let mut id = [0; 16];
+        let mut id = [0; 24];
         id[..6].copy_from_slice(&self.at.to_be_bytes()[2..]);
-        id[6..].copy_from_slice(&blake3::derive_key("creel/document/1", &self.to_cbor())[..10]);
-        id[6] = 0x70 | id[6] & 0x0f;
-        id[8] = 0x80 | id[8] & 0x3f;
+        id[6..].copy_from_slice(&blake3::derive_key("creel/document/1", &self.to_cbor())[..18]);
         DocumentId(id)
     }
 }
@@ -202,7 +211,7 @@ fn limits(statement: &Statement) -> Result<(), EditError> {
     if statement.by.as_ref().is_some_and(|by| by.is_empty() || by.len() > BY_BYTES_MAX) {
         return Err(EditError::Limit("name of a person"));
     }
-    // 48 bits: what a UUIDv7 holds, which ends in the year 10889.
+    // 48 bits: what a document id holds, which ends in the year 10889.
     if statement.at >> 48 != 0 {
         return Err(EditError::Limit("time"));
     }

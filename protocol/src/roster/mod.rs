@@ -39,10 +39,13 @@ pub enum Role {
     Shop,
     /// Looks on.
     Viewer,
+    /// A role of a newer creel: may do nothing here.
+    #[serde(skip_deserializing)]
+    Unknown,
 }
 
 impl Role {
-    /// Every role, the weightiest first.
+    /// Every role that this version knows, the weightiest first.
     pub const ALL: [Self; 6] = [Self::Admin, Self::Dispatcher, Self::Picker, Self::Driver, Self::Shop, Self::Viewer];
 
     /// The role's name in the API and in workflows.
@@ -54,6 +57,7 @@ impl Role {
             Self::Driver => "driver",
             Self::Shop => "shop",
             Self::Viewer => "viewer",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -82,7 +86,7 @@ impl Encode for Role {
 
 impl Decode for Role {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, CborError> {
-        Self::named(reader.text()?).ok_or(CborError::Range)
+        Ok(Self::named(reader.text()?).unwrap_or(Self::Unknown))
     }
 }
 
@@ -435,8 +439,8 @@ pub fn verify_entry(
 }
 
 /// A party such as `shop:west-lake`: a kind in lower-case ASCII letters, a colon, then lower-case ASCII letters, digits,
-/// hyphens, dots and anything beyond ASCII that is no control character. No table of Unicode is asked: every build of every
-/// node must give the same answer.
+/// hyphens, dots and anything beyond ASCII that is no control character, with no white space at its end. No table of Unicode is
+/// asked that could change: every build of every node must give the same answer.
 pub fn is_party_name(text: &str) -> bool {
     text.len() <= NAME_BYTES_MAX
         && text.split_once(':').is_some_and(|(kind, name)| {
@@ -449,6 +453,7 @@ pub fn is_party_name(text: &str) -> bool {
                         || "-.".contains(letter)
                         || letter >= '\u{a0}'
                 })
+                && !name.ends_with(char::is_whitespace)
         })
 }
 
@@ -460,6 +465,8 @@ fn check_change(change: &Change) -> Result<(), RosterError> {
     match &enrol.party {
         Some(party) if is_party_name(party) => Ok(()),
         None if !enrol.role.is_party() => Ok(()),
+        // The issuer's version knew what this role needs.
+        _ if enrol.role == Role::Unknown => Ok(()),
         _ => Err(RosterError::Limit("party")),
     }
 }

@@ -13,20 +13,35 @@
 use super::effect::Effects;
 use super::history::{Event, History};
 use super::time;
-use crate::edit::action::{Action, PlanFields};
+use crate::edit::action::PlanFields;
 use crate::id::EditId;
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, Automerge, AutomergeError, ChangeHash, ObjId, ObjType, ROOT, ReadDoc, ScalarValue, Value};
 use std::collections::BTreeMap;
 
-/// A register's value. Integers and texts are all there is.
+/// A register's value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(untagged)]
 pub enum Scalar {
+    /// Yes or no.
+    Bool(bool),
     /// A number, in the unit its field has.
     Int(i64),
     /// A text.
     Text(String),
+}
+
+impl Scalar {
+    fn is(&self, value: &Value<'_>) -> bool {
+        match (self, value) {
+            (Self::Bool(truth), Value::Scalar(scalar)) => *scalar.as_ref() == ScalarValue::Boolean(*truth),
+            (Self::Int(number), Value::Scalar(scalar)) => *scalar.as_ref() == ScalarValue::Int(*number),
+            (Self::Text(text), Value::Scalar(scalar)) => {
+                matches!(scalar.as_ref(), ScalarValue::Str(other) if other == text.as_str())
+            }
+            (_, Value::Object(_)) => false,
+        }
+    }
 }
 
 /// The fields of a plan as registers, by key.
@@ -40,6 +55,10 @@ pub fn registers(plan: &PlanFields) -> BTreeMap<String, Scalar> {
         ("run", &plan.run),
         ("handling", &plan.handling),
         ("note", &plan.note),
+        ("phone", &plan.phone),
+        ("reference", &plan.reference),
+        ("region", &plan.region),
+        ("group", &plan.group),
         ("place", &plan.place.map(time::place)),
         ("window", &plan.window.map(time::window)),
     ] {
@@ -47,10 +66,15 @@ pub fn registers(plan: &PlanFields) -> BTreeMap<String, Scalar> {
             registers.insert(key.to_owned(), Scalar::Text(value.clone()));
         }
     }
-    for (key, value) in [("stop", plan.stop.map(i64::from)), ("amount_due", plan.amount_due)] {
+    for (key, value) in
+        [("stop", plan.stop.map(i64::from)), ("amount_due", plan.amount_due), ("service", plan.service.map(i64::from))]
+    {
         if let Some(value) = value {
             registers.insert(key.to_owned(), Scalar::Int(value));
         }
+    }
+    for key in &plan.cleared {
+        registers.insert(key.clone(), Scalar::Text(String::new()));
     }
     for (kind, party) in &plan.parties {
         registers.insert(format!("parties/{kind}"), Scalar::Text(party.clone()));
@@ -64,13 +88,28 @@ pub fn registers(plan: &PlanFields) -> BTreeMap<String, Scalar> {
             ("unit", &line.unit),
             ("lot", &line.lot),
             ("expiry", &line.expiry),
+            ("gtin", &line.gtin),
         ] {
             if let Some(value) = value {
                 registers.insert(format!("lines/{}/{key}", line.line), Scalar::Text(value.clone()));
             }
         }
-        if let Some(quantity) = line.quantity {
-            registers.insert(format!("lines/{}/quantity", line.line), Scalar::Int(quantity));
+        let unit = |value: Option<u32>| value.map(i64::from);
+        for (key, value) in [
+            ("quantity", line.quantity),
+            ("weight", unit(line.weight)),
+            ("volume", unit(line.volume)),
+            ("price", line.price),
+        ] {
+            if let Some(value) = value {
+                registers.insert(format!("lines/{}/{key}", line.line), Scalar::Int(value));
+            }
+        }
+        if let Some(withdrawn) = line.withdrawn {
+            registers.insert(format!("lines/{}/withdrawn", line.line), Scalar::Bool(withdrawn));
+        }
+        for key in &line.cleared {
+            registers.insert(format!("lines/{}/{key}", line.line), Scalar::Text(String::new()));
         }
     }
     registers
@@ -125,6 +164,7 @@ impl Replayed {
             for (value, set_by) in self.document.get_all(&self.plan, key.as_str())? {
                 let scalar = match value {
                     Value::Scalar(scalar) => match scalar.as_ref() {
+                        ScalarValue::Boolean(truth) => Scalar::Bool(*truth),
                         ScalarValue::Int(number) => Scalar::Int(*number),
                         ScalarValue::Str(text) => Scalar::Text(text.to_string()),
                         _ => continue,
@@ -202,26 +242,22 @@ fn write(document: &mut Automerge, plan: &ObjId, edits: &ObjId, event: &Event) -
     let mut change = document.transaction();
     let entry = change.put_object(edits, event.edit.id.to_string(), ObjType::Map)?;
     change.put(&entry, "author", statement.author.to_string())?;
-    change.put(&entry, "at", time::rfc3339_at(statement.at))?;
+    change.put(&entry, "at", time::rfc3339(statement.at))?;
     if let Some(by) = &statement.by {
         change.put(&entry, "by", by.as_str())?;
     }
     if let Ok(action) = &event.action {
         change.put(&entry, "action", action.name())?;
-        let fields = match action {
-            Action::Open(open) => Some(&open.plan),
-            Action::Plan(plan) => Some(&plan.fields),
-            _ => None,
-        };
-        if let Some(fields) = fields {
+        if let Some(fields) = action.fields() {
             for (key, value) in registers(fields) {
-                // Who chooses one of several values has changed something, also when it is the one that Automerge would show:
-                // by itself it would keep that older operation, and somebody else's choice at the same time would hide this one.
+                // A plan writes every field it names. By itself Automerge would keep an older operation of the same value, and
+                // somebody else's choice at the same time would hide this confirmation.
                 let values = change.get_all(plan, key.as_str())?;
-                if values.iter().any(|(value, _)| *value != values[0].0) {
+                if values.len() > 1 || values.iter().any(|(standing, _)| value.is(standing)) {
                     change.delete(plan, key.as_str())?;
                 }
                 match value {
+                    Scalar::Bool(truth) => change.put(plan, key, truth)?,
                     Scalar::Int(number) => change.put(plan, key, number)?,
                     Scalar::Text(text) => change.put(plan, key, text)?,
                 }
@@ -244,7 +280,9 @@ fn insert<T: Transactable>(
     match value {
         serde_json::Value::Object(pairs) => {
             let object = change.put_object(into, key, ObjType::Map)?;
-            pairs.iter().try_for_each(|(key, value)| insert(change, &object, key, value))
+            // In ascending order, whatever order the JSON library was built to keep.
+            let pairs: BTreeMap<_, _> = pairs.iter().collect();
+            pairs.into_iter().try_for_each(|(key, value)| insert(change, &object, key, value))
         }
         serde_json::Value::Array(items) => {
             let object = change.put_object(into, key, ObjType::Map)?;

@@ -1,21 +1,34 @@
 //! The rendered view of a shipment: what every screen, sheet and script shows, and the same bytes on every node.
+//!
+//! It carries kinds, edits and numbers, and no sentence: those are made at a node's edge.
 
+use super::clocks::Clocks;
 use super::effect::Effects;
-use super::explain;
+use super::exceptions::ExceptionKind;
 use super::history::{Event, History};
 use super::replay::{self, Register, Replayed, Scalar};
-use super::status::{ExceptionKind, Fact, Status};
+use super::status::{Fact, Status};
 use super::time;
 use crate::edit::Edit;
 use crate::edit::action::{Action, Window};
 use crate::id::{DeviceKey, Digest, DocumentId, EditId, FileHash, WorkflowId};
+use crate::kind::{KINDS, Kind};
 use crate::planted::{self, Bug};
 use crate::roster::{Role, Roster};
-use crate::workflow::{CREATED, Label, Outcome, Workflow};
+use crate::workflow::{CREATED, Outcome, Workflow};
 use automerge::AutomergeError;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The status of a document without an `Open` that counts.
+pub const NO_STATUS: &str = "none";
+/// Values of one field that are shown.
+pub const VALUES_SHOWN_MAX: usize = 16;
+/// Values of one field by one device that are shown.
+pub const VALUES_OF_DEVICE_MAX: usize = 2;
+/// Void edits of one device that stand in the timeline.
+pub const VOID_SHOWN_MAX: usize = 16;
 
 /// One value of a field that several people changed at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -26,8 +39,8 @@ pub struct Candidate {
     pub edit: EditId,
     /// Who set it.
     pub author: String,
-    /// Their role.
-    pub role: Option<Role>,
+    /// Their role at the roster entry that the edit names.
+    pub role: Role,
 }
 
 /// A field that several people changed at once, each without knowing of the others.
@@ -37,6 +50,8 @@ pub struct Conflict {
     pub field: String,
     /// Its values in creel's order: the first is shown where there is room for one.
     pub values: Vec<Candidate>,
+    /// How many values are left out.
+    pub more: u64,
 }
 
 /// How a record stands among the others.
@@ -66,24 +81,26 @@ pub struct TimelineEntry {
     pub action: &'static str,
     /// The device's name.
     pub author: String,
-    /// The device's role.
-    pub role: Option<Role>,
+    /// The device's key.
+    pub device: DeviceKey,
+    /// The device's role at the roster entry that the edit names.
+    pub role: Role,
     /// The person at the device.
     pub by: Option<String>,
     /// The device's claimed time, RFC 3339.
     pub at: String,
-    /// Whether the claimed time is before that of something its author knew: that clock, or the other, is wrong.
+    /// Whether what the author knew shows that the claimed time is too early.
     pub clock_behind: bool,
+    /// Whether what another knew shows that the claimed time is too late.
+    pub clock_ahead: bool,
     /// Its direct predecessors.
     pub after: Vec<EditId>,
     /// Whether it counts.
     pub counted: bool,
-    /// If not, why.
-    pub why_not: Option<String>,
+    /// If not, why: a code of [`super::Void::code`].
+    pub why_not: Option<&'static str>,
     /// The step of a record.
     pub step: Option<String>,
-    /// The step's name for people.
-    pub label: Option<Label>,
     /// How a record stands.
     pub standing: Option<Standing>,
     /// Steps that were skipped on the way to this one.
@@ -99,10 +116,6 @@ pub struct Exception {
     pub kind: ExceptionKind,
     /// The edits it is about.
     pub edits: Vec<EditId>,
-    /// In words.
-    pub text: String,
-    /// 用中文说。
-    pub text_zh: String,
 }
 
 /// What everybody who has the same edits sees.
@@ -112,22 +125,24 @@ pub struct View {
     pub id: DocumentId,
     /// The firm's own number.
     pub number: String,
-    /// The status: a step's key.
+    /// The status: a step's key, or `none` for a document without an `Open` that counts.
     pub status: String,
-    /// The status for people.
-    pub status_label: Label,
-    /// The status' colour.
-    pub colour: String,
+    /// When it was signed for, as the device claims whose record says so; RFC 3339.
+    pub signed: Option<String>,
     /// The workflow's name.
     pub workflow: String,
     /// The plan.
     pub plan: BTreeMap<String, Value>,
     /// Fields of the plan with several values.
     pub conflicts: Vec<Conflict>,
-    /// Every edit in canonical order.
+    /// Every edit that counts, and each device's first void ones, in canonical order.
     pub timeline: Vec<TimelineEntry>,
+    /// How many void edits of each device are left out.
+    pub void_more: BTreeMap<DeviceKey, u64>,
     /// What a person has to look at.
     pub exceptions: Vec<Exception>,
+    /// How many exceptions of each kind are left out.
+    pub exceptions_more: BTreeMap<ExceptionKind, u64>,
 }
 
 /// A view with what goes along with it.
@@ -139,9 +154,9 @@ pub struct Render {
     pub edits_hash: Digest,
     /// Digest of the view.
     pub view_hash: Digest,
-    /// Every party the plan names or ever named: who has had to do with the shipment.
+    /// Every party that a plan ever named or goods were ever handed to: who has had to do with the shipment.
     pub parties: BTreeSet<String>,
-    /// The parties that the plan names now, by any of the values of a field that has several.
+    /// The parties that have to do with it now, by any of the values of a field that has several.
     pub named: BTreeSet<String>,
     /// How the shipment has ended, if its status ends it.
     pub outcome: Option<Outcome>,
@@ -149,9 +164,7 @@ pub struct Render {
     pub rank: u32,
     /// The workflow it was opened with.
     pub workflow: Option<WorkflowId>,
-    /// When it was signed for, as the first record of that which stands claims; RFC 3339.
-    pub signed: Option<String>,
-    /// The photos that its records name, with the devices that made them.
+    /// The photos and files that its records and messages name, with the devices that made them.
     pub photos: BTreeMap<FileHash, BTreeSet<DeviceKey>>,
     /// Each register of the plan with its values and who set them.
     pub registers: BTreeMap<String, Register>,
@@ -165,9 +178,14 @@ pub struct RenderError(String);
 impl Render {
     /// Renders a document from its edits.
     pub fn of(document: DocumentId, edits: Vec<Edit>, roster: &Roster) -> Result<Self, RenderError> {
+        Self::among(document, edits, roster, KINDS)
+    }
+
+    /// Renders a document whose kind is one of a table.
+    pub fn among(document: DocumentId, edits: Vec<Edit>, roster: &Roster, kinds: &[Kind]) -> Result<Self, RenderError> {
         let arrival: Vec<EditId> = edits.iter().map(|edit| edit.id).collect();
         let history = History::new(edits);
-        let effects = Effects::of(&history, roster);
+        let effects = Effects::among(&history, roster, kinds);
         Self::judged(document, &history, &effects, roster, &arrival)
     }
 
@@ -180,29 +198,22 @@ impl Render {
         arrival: &[EditId],
     ) -> Result<Self, RenderError> {
         let mut registers = registers_of(history, effects).map_err(|error| RenderError(error.to_string()))?;
-        let role_of = |edit: &EditId| {
-            let event = &history.events()[history.place(edit)?];
-            roster.member(&event.edit.statement.author).map(|member| member.role)
-        };
-        for values in registers.values_mut() {
-            // Automerge has dropped what was overwritten with knowledge; what is left is concurrent. An author could
-            // grind Automerge's winner, so ours is by role, and then by edit id.
-            values.sort_by_key(|(_, edit)| (role_of(edit).map_or(usize::MAX, |role| role as usize), *edit));
-        }
-        let view = view(document, history, effects, roster, &registers, arrival);
+        registers.values_mut().for_each(|values| put_in_order(values, history, roster));
+        let status = effects.workflow.as_deref().map(|workflow| Status::of(history, effects, workflow, roster));
+        let view = view(document, history, effects, roster, &registers, status.as_ref(), arrival);
         let step = effects.workflow.as_ref().and_then(|workflow| workflow.step(&view.status));
         let opening = effects.open.map(|place| &history.events()[place].action);
         let workflow = opening.and_then(|action| action.as_ref().ok()).and_then(|action| match action {
-            Action::Open(open) => Some(open.workflow),
+            Action::Open(open) => open.workflow,
             _ => None,
         });
+        let (parties, named) = (parties(history, effects), named(&registers, status.as_ref()));
         Ok(Self {
             workflow,
-            signed: signed(&view, effects),
             edits_hash: edits_hash(history.events().iter().map(|event| event.edit.id), roster),
             view_hash: view_hash(&view),
-            parties: parties(history, effects),
-            named: named(&registers),
+            parties,
+            named,
             outcome: step.and_then(|step| step.outcome),
             rank: step.map_or(0, |step| step.rank),
             photos: photos(history, effects),
@@ -212,16 +223,16 @@ impl Render {
     }
 }
 
-/// When the first record of an outcome `signed` that stands was made, by its device's clock.
-fn signed(view: &View, effects: &Effects) -> Option<String> {
-    let workflow = effects.workflow.as_ref()?;
-    let is_signed = |entry: &&TimelineEntry| {
-        let step = entry.step.as_ref().and_then(|step| workflow.step(step));
-        entry.counted
-            && !matches!(entry.standing, None | Some(Standing::Retracted | Standing::Rejected))
-            && step.and_then(|step| step.outcome) == Some(Outcome::Signed)
-    };
-    view.timeline.iter().find(is_signed).map(|entry| entry.at.clone())
+/// Automerge has dropped what was overwritten with knowledge; what is left is concurrent. An author could grind Automerge's
+/// winner, so ours is by role and enrolment, and then by edit id. Who set the same value as another before them agrees.
+fn put_in_order(values: &mut Register, history: &History, roster: &Roster) {
+    values.sort_by_cached_key(|(_, edit)| {
+        let place = history.place(edit);
+        let standing = place.map(|place| super::standing_of(&history.events()[place].edit, roster));
+        (standing.unwrap_or((Role::Unknown, u64::MAX)), *edit)
+    });
+    let mut seen = BTreeSet::new();
+    values.retain(|(value, _)| seen.insert(value.clone()));
 }
 
 /// The plan's registers. A document that was only opened, as an import makes them by the ten thousand, needs no merging:
@@ -255,11 +266,12 @@ pub fn view_hash(view: &View) -> Digest {
     Digest(blake3::derive_key("creel/view/1", text.as_bytes()))
 }
 
-/// Keys sorted, whatever order the JSON library was built to keep.
+/// Keys sorted by their UTF-16, as RFC 8785 has it, whatever order the JSON library was built to keep.
 fn canonical(value: &Value, text: &mut String) {
     match value {
         Value::Object(pairs) => {
-            let sorted: BTreeMap<_, _> = pairs.iter().collect();
+            let mut sorted: Vec<_> = pairs.iter().collect();
+            sorted.sort_by(|(one, _), (other, _)| one.encode_utf16().cmp(other.encode_utf16()));
             text.push('{');
             for (place, (key, value)) in sorted.into_iter().enumerate() {
                 text.push_str(if place == 0 { "" } else { "," });
@@ -317,50 +329,42 @@ fn strip_absent(value: &mut Value) {
     }
 }
 
+/// Who has had to do with the shipment: parties that a plan or a handover ever named.
 fn parties(history: &History, effects: &Effects) -> BTreeSet<String> {
-    let counting = history.events().iter().enumerate().filter(|(place, _)| effects.counts(*place));
-    let plans = counting.filter_map(|(_, event)| match &event.action {
-        Ok(Action::Open(open)) => Some(&open.plan),
-        Ok(Action::Plan(plan)) => Some(&plan.fields),
-        _ => None,
+    let named = effects.counting(history).flat_map(|(_, action)| {
+        let plan = action.fields().into_iter().flat_map(|plan| plan.driver.iter().chain(plan.parties.values()));
+        let handed_to = match action {
+            Action::Record(record) => record.handed_to.as_ref(),
+            _ => None,
+        };
+        plan.chain(handed_to)
     });
-    plans
-        .flat_map(|plan| plan.driver.iter().chain(plan.parties.values()))
-        .filter(|party| !party.is_empty())
-        .cloned()
-        .collect()
+    named.filter(|party| !party.is_empty()).cloned().collect()
 }
 
-fn named(registers: &BTreeMap<String, Register>) -> BTreeSet<String> {
-    registers
+/// Who has to do with it now.
+fn named(registers: &BTreeMap<String, Register>, status: Option<&Status<'_>>) -> BTreeSet<String> {
+    let planned = registers
         .iter()
         .filter(|(key, _)| *key == "driver" || key.starts_with("parties/"))
         .flat_map(|(_, values)| values)
         .filter_map(|(value, _)| match value {
             Scalar::Text(party) if !party.is_empty() => Some(party.clone()),
             _ => None,
-        })
-        .collect()
+        });
+    let facts = status.into_iter().flat_map(|status| status.facts.iter().filter(|fact| fact.live()));
+    planned.chain(facts.filter_map(|fact| fact.record.handed_to.clone())).collect()
 }
 
 fn photos(history: &History, effects: &Effects) -> BTreeMap<FileHash, BTreeSet<DeviceKey>> {
-    let counting = history.events().iter().enumerate().filter(|(place, _)| effects.counts(*place));
-    let named = counting.filter_map(|(_, event)| match &event.action {
-        Ok(Action::Record(record)) => Some((event.edit.statement.author, &record.photos)),
-        _ => None,
-    });
     let mut all: BTreeMap<FileHash, BTreeSet<DeviceKey>> = BTreeMap::new();
-    for (author, photos) in named {
-        for photo in photos {
-            all.entry(*photo).or_default().insert(author);
+    for (place, action) in effects.counting(history) {
+        let author = history.events()[place].edit.statement.author;
+        for file in action.files() {
+            all.entry(*file).or_default().insert(author);
         }
     }
     all
-}
-
-/// The workflow of a shipment whose `Open` is void: it has no step but the first.
-fn nowhere() -> Label {
-    Label { zh: "无效".to_owned(), en: "Not valid".to_owned() }
 }
 
 fn view(
@@ -369,53 +373,43 @@ fn view(
     effects: &Effects,
     roster: &Roster,
     registers: &BTreeMap<String, Register>,
+    status: Option<&Status<'_>>,
     arrival: &[EditId],
 ) -> View {
     let plan = plan(registers);
-    let number = plan.get("number").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let conflicts = conflicts(history, roster, registers);
-    let entries = |status: Option<&Status<'_>>| {
-        let mut timeline: Vec<_> =
-            (0..history.events().len()).map(|place| entry(place, history, effects, roster, status)).collect();
-        if planted::is(Bug::ViewByArrival) {
-            timeline.sort_by_key(|entry| arrival.iter().position(|id| *id == entry.edit));
+    let clocks = Clocks::of(history, effects, roster);
+    let mut void_of: BTreeMap<DeviceKey, usize> = BTreeMap::new();
+    let mut timeline = Vec::new();
+    for place in 0..history.events().len() {
+        if !effects.counts(place) {
+            let count = void_of.entry(history.events()[place].edit.statement.author).or_default();
+            *count += 1;
+            if *count > VOID_SHOWN_MAX {
+                continue;
+            }
         }
-        timeline
-    };
-    let Some(workflow) = &effects.workflow else {
-        return View {
-            id: document,
-            number,
-            status: CREATED.to_owned(),
-            status_label: nowhere(),
-            colour: "#6e7781".to_owned(),
-            workflow: String::new(),
-            plan,
-            conflicts,
-            timeline: entries(None),
-            exceptions: Vec::new(),
-        };
-    };
-    let status = Status::of(history, effects, workflow);
-    let key = status.decided_by.map_or(CREATED, |fact| status.facts[fact].step.key.as_str());
-    let (status_label, colour) =
-        workflow.step(key).map_or_else(|| (nowhere(), String::new()), |step| (step.label.clone(), step.colour.clone()));
-    let exceptions = status
-        .exceptions
-        .iter()
-        .map(|(kind, places)| explain::exception(*kind, places, history, roster, workflow))
-        .collect();
+        timeline.push(entry(place, history, effects, roster, status, &clocks));
+    }
+    if planted::is(Bug::ViewByArrival) {
+        timeline.sort_by_key(|entry| arrival.iter().position(|id| *id == entry.edit));
+    }
+    let left_out = void_of.into_iter().filter(|(_, count)| *count > VOID_SHOWN_MAX);
+    let decided_by = status.and_then(|status| Some(&status.facts[status.decided_by?]));
+    let opened = if effects.open.is_some() { CREATED } else { NO_STATUS };
+    let signed = status.and_then(|status| Some(&history.events()[status.facts[status.signed_by()?].place]));
+    let exceptions = status.map(|status| status.exceptions.clone()).unwrap_or_default();
     View {
         id: document,
-        number,
-        status: key.to_owned(),
-        status_label,
-        colour,
-        workflow: workflow.name.clone(),
+        number: plan.get("number").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        status: decided_by.map_or(opened, |fact| fact.step.key.as_str()).to_owned(),
+        signed: signed.map(|event| time::rfc3339(event.edit.statement.at)),
+        workflow: effects.workflow.as_ref().map_or_else(String::new, |workflow| workflow.name.clone()),
         plan,
-        conflicts,
-        timeline: entries(Some(&status)),
-        exceptions,
+        conflicts: conflicts(history, roster, registers),
+        timeline,
+        void_more: left_out.map(|(device, count)| (device, (count - VOID_SHOWN_MAX) as u64)).collect(),
+        exceptions: exceptions.shown.into_iter().map(|(kind, edits)| Exception { kind, edits }).collect(),
+        exceptions_more: exceptions.more,
     }
 }
 
@@ -425,32 +419,32 @@ fn entry(
     effects: &Effects,
     roster: &Roster,
     status: Option<&Status<'_>>,
+    clocks: &Clocks,
 ) -> TimelineEntry {
     let event = &history.events()[place];
     let statement = &event.edit.statement;
-    let member = roster.member(&statement.author);
     let fact = status.and_then(|status| {
-        let index = status.facts.iter().position(|fact| fact.place == place)?;
+        let index = status.facts.binary_search_by_key(&place, |fact| fact.place).ok()?;
         Some((status, index))
     });
     let action = event.action.as_ref().ok();
-    let step = match action {
-        Some(Action::Record(record)) => Some(record.step.clone()),
-        _ => None,
-    };
     TimelineEntry {
         edit: event.edit.id,
         action: action.map_or("unknown", Action::name),
-        author: member.map_or_else(|| statement.author.short(), |member| member.name.clone()),
-        role: member.map(|member| member.role),
+        author: device_name(&event.edit, roster),
+        device: statement.author,
+        role: super::standing_of(&event.edit, roster).0,
         by: statement.by.clone(),
-        at: time::rfc3339_at(statement.at),
-        clock_behind: event.after.iter().any(|before| history.events()[*before].edit.statement.at > statement.at),
+        at: time::rfc3339(statement.at),
+        clock_behind: clocks.behind.contains(place),
+        clock_ahead: clocks.ahead.contains(place),
         after: statement.after.clone(),
         counted: effects.counts(place),
-        why_not: effects.verdicts[place].as_ref().err().map(ToString::to_string),
-        step,
-        label: fact.map(|(status, index)| status.facts[index].step.label.clone()),
+        why_not: effects.verdicts[place].as_ref().err().map(super::Void::code),
+        step: match action {
+            Some(Action::Record(record)) => Some(record.step.clone()),
+            _ => None,
+        },
         standing: fact.map(|(status, index)| standing(history, status, index)),
         skipped: fact
             .zip(effects.workflow.as_ref())
@@ -469,9 +463,9 @@ fn standing(history: &History, status: &Status<'_>, index: usize) -> Standing {
         Standing::Rejected
     } else if status.decided_by == Some(index) {
         Standing::Decides
-    } else if status.superseded(index) {
+    } else if status.superseded.contains(index) {
         Standing::Superseded
-    } else if status.facts.iter().any(knew_higher) && fact.supersedes == super::history::Places::default() {
+    } else if fact.supersedes.is_empty() && status.facts.iter().any(knew_higher) {
         Standing::Backfill
     } else {
         Standing::Outranked
@@ -485,8 +479,8 @@ fn skipped(history: &History, workflow: &Workflow, status: &Status<'_>, index: u
         // Calling off is not arriving: nothing was skipped on the way.
         return Vec::new();
     }
-    let known = || status.facts.iter().filter(|other| other.live() && history.knew(fact.place, other.place));
-    let from = known().map(|other| other.step.rank).max().unwrap_or(0);
+    let known = status.facts.iter().filter(|other| other.live() && history.knew(fact.place, other.place));
+    let from = known.map(|other| other.step.rank).max().unwrap_or(0);
     workflow
         .steps
         .iter()
@@ -497,22 +491,36 @@ fn skipped(history: &History, workflow: &Workflow, status: &Status<'_>, index: u
 }
 
 fn conflicts(history: &History, roster: &Roster, registers: &BTreeMap<String, Register>) -> Vec<Conflict> {
-    let candidate = |(value, edit): &(Scalar, EditId)| {
-        let author = history.place(edit).map(|place| &history.events()[place].edit.statement.author);
-        let member = author.and_then(|author| roster.member(author));
-        Candidate {
-            value: value.clone(),
-            edit: *edit,
-            author: member.map_or_else(String::new, |member| member.name.clone()),
-            role: member.map(|member| member.role),
+    let conflict = |field: &String, values: &Register| {
+        let mut of_device: BTreeMap<DeviceKey, usize> = BTreeMap::new();
+        let mut shown = Vec::new();
+        for (value, edit) in values {
+            let Some(place) = history.place(edit) else { continue };
+            let made = &history.events()[place].edit;
+            let count = of_device.entry(made.statement.author).or_default();
+            *count += 1;
+            if *count <= VALUES_OF_DEVICE_MAX && shown.len() < VALUES_SHOWN_MAX {
+                let (author, role) = (device_name(made, roster), super::standing_of(made, roster).0);
+                shown.push(Candidate { value: value.clone(), edit: *edit, author, role });
+            }
         }
+        let more = (values.len() - shown.len()) as u64;
+        Conflict { field: field.clone(), values: shown, more }
     };
-    registers
-        .iter()
-        // Two people who set the same value agree.
-        .filter(|(_, values)| values.iter().any(|(value, _)| *value != values[0].0))
-        .map(|(field, values)| Conflict { field: field.clone(), values: values.iter().map(candidate).collect() })
-        .collect()
+    let several = registers.iter().filter(|(_, values)| values.len() > 1);
+    several.map(|(field, values)| conflict(field, values)).collect()
+}
+
+/// The values of a field that are shown, by the edits that set them: those that whoever changes the field has seen.
+pub fn values_shown(values: &Register, author: impl Fn(&EditId) -> Option<DeviceKey>) -> Vec<EditId> {
+    let mut of_device: BTreeMap<DeviceKey, usize> = BTreeMap::new();
+    let few = |edit: &&EditId| {
+        let Some(author) = author(edit) else { return false };
+        let count = of_device.entry(author).or_default();
+        *count += 1;
+        *count <= VALUES_OF_DEVICE_MAX
+    };
+    values.iter().map(|(_, edit)| edit).filter(few).take(VALUES_SHOWN_MAX).copied().collect()
 }
 
 fn plan(registers: &BTreeMap<String, Register>) -> BTreeMap<String, Value> {
@@ -522,6 +530,7 @@ fn plan(registers: &BTreeMap<String, Register>) -> BTreeMap<String, Value> {
     for (key, values) in registers {
         let Some((scalar, _)) = values.first() else { continue };
         let value = match scalar {
+            Scalar::Bool(truth) => Value::from(*truth),
             Scalar::Int(number) => Value::from(*number),
             // An empty text takes a value back.
             Scalar::Text(text) if text.is_empty() => continue,
@@ -550,17 +559,20 @@ fn plan(registers: &BTreeMap<String, Register>) -> BTreeMap<String, Value> {
 pub fn planned_window(registers: &BTreeMap<String, Register>) -> Option<Window> {
     let Scalar::Text(text) = &registers.get("window")?.first()?.0 else { return None };
     let (from, to) = text.split_once('/')?;
-    let ms = |text: &str| text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond);
-    Some(Window(ms(from)?, ms(to)?))
+    Some(Window(time::parse(from)?, time::parse(to)?))
 }
 
 /// Who wrote an event, for people: the person's name where one is given, else the device's.
 pub fn who(event: &Event, roster: &Roster) -> String {
-    let statement = &event.edit.statement;
-    let device =
-        roster.member(&statement.author).map_or_else(|| statement.author.short(), |member| member.name.clone());
-    match &statement.by {
+    let device = device_name(&event.edit, roster);
+    match &event.edit.statement.by {
         Some(by) => format!("{by} ({device})"),
         None => device,
     }
+}
+
+/// The name of the device that made an edit.
+fn device_name(edit: &Edit, roster: &Roster) -> String {
+    let author = &edit.statement.author;
+    roster.member(author).map_or_else(|| author.short(), |member| member.name.clone())
 }

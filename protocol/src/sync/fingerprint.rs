@@ -205,8 +205,8 @@ mod tests {
 
     fn document(number: u64) -> DocumentId {
         let hash = blake3::hash(&number.to_le_bytes());
-        let mut id = [0; 16];
-        id.copy_from_slice(&hash.as_bytes()[..16]);
+        let mut id = [0; 24];
+        id.copy_from_slice(&hash.as_bytes()[..24]);
         DocumentId(id)
     }
 

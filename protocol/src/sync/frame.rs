@@ -1,7 +1,7 @@
 //! Frames: what two nodes say to each other on a stream, as bytes and as types.
 
 use super::ranges::Told;
-use crate::cbor::{Bytes, CborError, Decode, Encode, Reader, Writer, cbor_map};
+use crate::cbor::{Bytes, CborError, Decode, Encode, Reader, Writer, cbor_map, growing_map};
 use crate::edit::{Edit, EditError};
 use crate::id::{DeviceKey, Digest, DocumentId, EditId, EntryId, OrganisationId};
 
@@ -18,9 +18,12 @@ pub const SHORT_ID_BYTES: usize = 16;
 /// The version of this protocol; part of the ALPN name too.
 pub const VERSION: u64 = 1;
 
-cbor_map! {
-    /// The first frame of each side.
-    #[derive(Debug, Clone, PartialEq, Eq)]
+/// Features that a peer may name; what it names beyond is passed over.
+pub const FEATURES_MAX: usize = 64;
+
+growing_map! {
+    /// The first frame of each side. Keys that are not known are passed over and counted.
+    #[derive(Debug, Clone, Default, PartialEq, Eq)]
     pub struct Hello {
         /// [`VERSION`].
         1 => version: u64,
@@ -30,6 +33,18 @@ cbor_map! {
         3 => height: u64,
         /// That entry.
         4 => head: EntryId,
+        /// What the sender can do beyond this version, by names that later versions give. This one names nothing.
+        5 => features: Vec<String>,
+        ;
+        /// How many keys were passed over.
+        unknown => unknown,
+    }
+}
+
+impl Hello {
+    /// The greeting of a side that holds a roster up to this entry.
+    pub fn of(organisation: OrganisationId, height: u64, head: EntryId) -> Self {
+        Self { version: VERSION, organisation, height, head, ..Self::default() }
     }
 }
 
@@ -136,6 +151,8 @@ pub enum Frame {
     Part(Vec<Parting>),
     /// The hub lets it.
     Parted(Vec<Parting>),
+    /// A frame of a kind that this version does not know: passed over and counted.
+    Unknown(u64),
 }
 
 /// Why bytes are not a frame. The connection is closed; nothing of the frame takes effect.
@@ -150,12 +167,12 @@ pub enum FrameError {
     /// More than [`REFUSED_MAX`] of its edits are none.
     #[error("more than {REFUSED_MAX} things in a frame of edits are not edits")]
     Spoilt,
+    /// A frame where only another kind may stand.
+    #[error("a frame stands where only edits may")]
+    Misplaced,
     /// Not packed as frames are, or more than [`FRAME_BYTES_MAX`] when unpacked.
     #[error("a frame is not packed as frames are")]
     Packing,
-    /// Not a kind of frame of this version.
-    #[error("frame kind {0} is not known")]
-    Unknown(u64),
 }
 
 impl Encode for Frame {
@@ -182,6 +199,8 @@ impl Encode for Frame {
             Self::Refuse(why) => kind(11, &|w| w.text(why)),
             Self::Part(documents) => kind(12, &|w| documents.encode(w)),
             Self::Parted(documents) => kind(13, &|w| documents.encode(w)),
+            // Nobody sends one: its body was not kept.
+            Self::Unknown(unknown) => kind(*unknown, &|w| w.map(0)),
         }
     }
 }
@@ -199,7 +218,11 @@ impl Frame {
         }
         let mut refused = Vec::new();
         let frame = match reader.unsigned()? {
-            1 => Self::Hello(Hello::decode(&mut reader)?),
+            1 => {
+                let mut hello = Hello::decode(&mut reader)?;
+                hello.features.truncate(FEATURES_MAX);
+                Self::Hello(hello)
+            }
             2 => Self::Roster(Vec::decode(&mut reader)?),
             3 => {
                 let mut edits = Vec::new();
@@ -222,7 +245,10 @@ impl Frame {
             11 => Self::Refuse(String::decode(&mut reader)?.chars().take(500).collect()),
             12 => Self::Part(Vec::decode(&mut reader)?),
             13 => Self::Parted(Vec::decode(&mut reader)?),
-            kind => return Err(FrameError::Unknown(kind)),
+            kind => {
+                reader.any()?;
+                Self::Unknown(kind)
+            }
         };
         reader.end()?;
         Ok((frame, refused))

@@ -90,7 +90,7 @@ impl Spoken {
         if told.checked().is_none() || !spend(told, 0, effort) {
             return Vec::new();
         }
-        let of = |short| self.0.range((short, DocumentId([0; 16]))..=(short, DocumentId([0xff; 16])));
+        let of = |short| self.0.range((short, DocumentId([0; 24]))..=(short, DocumentId([0xff; 24])));
         told.shorts().flat_map(of).map(|(_, document)| *document).collect()
     }
 }
@@ -170,8 +170,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn document(number: u64) -> DocumentId {
-        let mut id = [0; 16];
-        id.copy_from_slice(&blake3::hash(&number.to_le_bytes()).as_bytes()[..16]);
+        let mut id = [0; 24];
+        id.copy_from_slice(&blake3::hash(&number.to_le_bytes()).as_bytes()[..24]);
         DocumentId(id)
     }
 

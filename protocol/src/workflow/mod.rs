@@ -3,10 +3,14 @@
 //! A workflow is a TOML text, published through the roster and named by the hash of that text, so that every node judges
 //! by the same one. Going forward (to a higher rank) is always allowed, because real days skip steps; going back, or from
 //! one outcome to another that excludes it, only where `ways` says so.
+//!
+//! A reader ignores keys and words that it does not know, so that a later version can add some without making a workflow
+//! unreadable on older devices. Whoever publishes is told of them instead, because most often they are misspelt.
 
 use crate::id::WorkflowId;
 use crate::roster::Role;
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeSet;
 
 /// Bytes of a workflow's text.
@@ -28,7 +32,6 @@ pub const PRESETS: [(&str, &str); 6] = [
 
 /// A text in both languages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Label {
     /// 简体中文.
     pub zh: String,
@@ -48,6 +51,11 @@ pub enum Outcome {
     Cancelled,
 }
 
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 3] = [Self::Signed, Self::Returned, Self::Cancelled];
+}
+
 impl std::fmt::Display for Outcome {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
@@ -58,7 +66,8 @@ impl std::fmt::Display for Outcome {
     }
 }
 
-/// What a record must bring along.
+/// What a record must bring along. Words that later versions add are asked for by the author's node; they make no record void,
+/// because older nodes can't know them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Evidence {
@@ -104,7 +113,7 @@ impl Evidence {
 
 /// The step in terms of GS1's Core Business Vocabulary 2.0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub struct Epcis {
     /// What was going on.
     pub biz_step: String,
@@ -114,7 +123,6 @@ pub struct Epcis {
 
 /// A step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Step {
     /// Its name in records and scripts.
     pub key: String,
@@ -124,14 +132,17 @@ pub struct Step {
     pub colour: String,
     /// How far along it is; a higher rank outranks a lower one.
     pub rank: u32,
+    /// Whether another step has the same rank. Both say so, because two steps of one rank are most often a slip.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub equal: bool,
     /// How the shipment ends by it, if it does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_outcome")]
     pub outcome: Option<Outcome>,
     /// Who may record it.
-    #[serde(default)]
+    #[serde(default = "everybody_but_viewers", deserialize_with = "known_roles")]
     pub by: BTreeSet<Role>,
     /// Without what it is void.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known_evidence")]
     pub needs: BTreeSet<Evidence>,
     /// The steps that may follow although they rank lower or end the shipment otherwise.
     #[serde(default)]
@@ -141,9 +152,31 @@ pub struct Step {
     pub epcis: Option<Epcis>,
 }
 
+fn everybody_but_viewers() -> BTreeSet<Role> {
+    Role::ALL.into_iter().filter(|role| *role != Role::Viewer).collect()
+}
+
+fn known_roles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<Role>, D::Error> {
+    let words = Vec::<String>::deserialize(deserializer)?;
+    Ok(words.iter().filter_map(|word| Role::named(word)).collect())
+}
+
+fn known_evidence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<Evidence>, D::Error> {
+    let words = Vec::<String>::deserialize(deserializer)?;
+    Ok(words.iter().filter_map(|word| known_word(word)).collect())
+}
+
+fn known_outcome<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Outcome>, D::Error> {
+    Ok(known_word(&String::deserialize(deserializer)?))
+}
+
+/// The value that a word stands for, if this version knows it.
+fn known_word<T: DeserializeOwned>(word: &str) -> Option<T> {
+    serde_json::from_value(word.into()).ok()
+}
+
 /// A workflow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Workflow {
     /// Its name in scripts.
     pub name: String,
@@ -160,9 +193,12 @@ pub enum WorkflowError {
     /// Too long.
     #[error("a workflow of {0} bytes is larger than the 48 KiB allowed")]
     TooLarge(usize),
-    /// Not TOML, or a key missing, misspelt or of the wrong type.
+    /// Not TOML, or a key missing or of the wrong type.
     #[error("the workflow can't be read: {0}")]
     Toml(String),
+    /// A key or a word that this version does not know, where it is to be published.
+    #[error("the workflow has “{0}”, which no step or workflow has: correct it or leave it out")]
+    Unknown(String),
     /// Its steps don't fit together.
     #[error("the workflow's step “{step}” {problem}")]
     Step {
@@ -184,12 +220,22 @@ impl Workflow {
         PRESETS.into_iter().find(|(preset, _)| *preset == name).map(|(_, toml)| toml)
     }
 
-    /// A workflow from its text.
+    /// A workflow that is to be published, from its text: nothing in it may be misspelt.
+    pub fn parse_strictly(text: &str) -> Result<Self, WorkflowError> {
+        let workflow = Self::parse(text)?;
+        let table: toml::Table = toml::from_str(text).map_err(|error| WorkflowError::Toml(error.to_string()))?;
+        unknown_in(&table).map_or(Ok(workflow), |unknown| Err(WorkflowError::Unknown(unknown)))
+    }
+
+    /// A workflow as a reader takes it, from its text.
     pub fn parse(text: &str) -> Result<Self, WorkflowError> {
         if text.len() > WORKFLOW_BYTES_MAX {
             return Err(WorkflowError::TooLarge(text.len()));
         }
-        let workflow: Self = toml::from_str(text).map_err(|error| WorkflowError::Toml(error.to_string()))?;
+        let table: toml::Table = toml::from_str(text).map_err(|error| WorkflowError::Toml(error.to_string()))?;
+        check_tables(&table)?;
+        let workflow: Self =
+            table.try_into().map_err(|error: toml::de::Error| WorkflowError::Toml(error.to_string()))?;
         workflow.check()?;
         Ok(workflow)
     }
@@ -198,6 +244,9 @@ impl Workflow {
         let wrong = |step: &str, problem| Err(WorkflowError::Step { step: step.to_owned(), problem });
         if self.steps.len() > STEPS_MAX {
             return wrong(&self.steps[STEPS_MAX].key, "is one more than the 100 allowed");
+        }
+        if self.name.is_empty() || self.label.zh.is_empty() || self.label.en.is_empty() {
+            return Err(WorkflowError::Toml("it has no name, or no label in one of the languages".to_owned()));
         }
         let mut keys = BTreeSet::new();
         for step in &self.steps {
@@ -216,8 +265,16 @@ impl Workflow {
                 return wrong(&step.key, "has no label in one of the languages");
             }
         }
-        if !keys.contains(CREATED) {
-            return wrong(CREATED, "is missing: every shipment begins with it");
+        for (nth, step) in self.steps.iter().enumerate() {
+            let same = self.steps.iter().enumerate().any(|(other, step_of)| other != nth && step_of.rank == step.rank);
+            if same && !step.equal {
+                return wrong(&step.key, "has the rank of another step: give both `equal = true` if that is meant");
+            }
+        }
+        match self.step(CREATED) {
+            None => return wrong(CREATED, "is missing: every shipment begins with it"),
+            Some(step) if step.outcome.is_some() => return wrong(CREATED, "ends nothing: leave its outcome out"),
+            Some(_) => {}
         }
         match self.steps.iter().find(|step| step.ways.iter().any(|way| !keys.contains(way.as_str()))) {
             Some(step) => wrong(&step.key, "has a way to a step that there is not"),
@@ -236,6 +293,55 @@ impl Workflow {
     }
 }
 
+/// Labels, steps and EPCIS names are tables: the library would read a list as one, by the order of our fields.
+fn check_tables(table: &toml::Table) -> Result<(), WorkflowError> {
+    let wrong = |key: &str| Err(WorkflowError::Toml(format!("“{key}” is not a table")));
+    let all_tables = |table: &toml::Table| {
+        ["label", "epcis"].into_iter().find(|key| table.get(*key).is_some_and(|value| !value.is_table()))
+    };
+    if let Some(key) = all_tables(table) {
+        return wrong(key);
+    }
+    for step in table.get("step").and_then(toml::Value::as_array).into_iter().flatten() {
+        match step.as_table() {
+            None => return wrong("step"),
+            Some(step) => {
+                if let Some(key) = all_tables(step) {
+                    return wrong(key);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The first key or word in a workflow's table that this version does not know.
+fn unknown_in(table: &toml::Table) -> Option<String> {
+    let other = |table: &toml::Table, known: &[&str]| table.keys().find(|key| !known.contains(&key.as_str())).cloned();
+    let inner = |value: Option<&toml::Value>, known: &[&str]| other(value?.as_table()?, known);
+    let label = |table: &toml::Table| inner(table.get("label"), &["zh", "en"]);
+    let step_keys = ["key", "label", "colour", "rank", "equal", "outcome", "by", "needs", "ways", "epcis"];
+    let in_step = |step: &toml::Table| {
+        let words = |key: &str, known: &dyn Fn(&str) -> bool| {
+            let words = step.get(key)?.as_array()?.iter().filter_map(toml::Value::as_str);
+            words.into_iter().find(|word| !known(word)).map(str::to_owned)
+        };
+        other(step, &step_keys)
+            .or_else(|| label(step))
+            .or_else(|| inner(step.get("epcis"), &["bizStep", "disposition"]))
+            .or_else(|| words("by", &|word| Role::named(word).is_some()))
+            .or_else(|| words("needs", &|word| known_word::<Evidence>(word).is_some()))
+            .or_else(|| {
+                let outcome = step.get("outcome")?.as_str()?;
+                known_word::<Outcome>(outcome).is_none().then(|| outcome.to_owned())
+            })
+    };
+    let steps = table.get("step").and_then(toml::Value::as_array);
+    other(table, &["name", "label", "step"])
+        .or_else(|| label(table))
+        .or_else(|| steps.into_iter().flatten().filter_map(toml::Value::as_table).find_map(in_step))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,7 +350,7 @@ mod tests {
     #[test]
     fn presets_parse() {
         for (name, text) in PRESETS {
-            let workflow = Workflow::parse(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let workflow = Workflow::parse_strictly(text).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(workflow.name, name);
         }
     }
@@ -255,5 +361,82 @@ mod tests {
         let text = Workflow::preset("simple").expect("simple is a preset").replace("signed", "Signed!");
         let error = Workflow::parse(&text).expect_err("the key is not allowed").to_string();
         assert!(error.contains("Signed!") || error.contains("outcome"), "{error}");
+    }
+
+    const TINY: &str = r##"
+        name = "tiny"
+        label = { zh = "小", en = "Tiny" }
+        [[step]]
+        key = "created"
+        label = { zh = "已建单", en = "Created" }
+        colour = "#000000"
+        rank = 0
+        [[step]]
+        key = "signed"
+        label = { zh = "已签收", en = "Signed" }
+        colour = "#00ff00"
+        rank = 10
+        outcome = "signed"
+    "##;
+
+    /// Rule 10: a reader passes over keys and words that a later version added; whoever publishes is told of them.
+    #[test]
+    fn later_words_are_ignored_by_readers_alone() {
+        let plain = Workflow::parse_strictly(TINY).expect("it is a workflow");
+        for later in [
+            "weight = 3",
+            "by = [\"driver\", \"pilot\"]",
+            "needs = [\"weight\"]",
+            "epcis = { bizStep = \"a\", disposition = \"b\", c = 1 }",
+        ] {
+            let text = format!("{TINY}\n        {later}\n");
+            assert!(Workflow::parse(&text).is_ok(), "{later}");
+            assert!(matches!(Workflow::parse_strictly(&text), Err(WorkflowError::Unknown(_))), "{later}");
+        }
+        let text = TINY.replace("outcome = \"signed\"", "outcome = \"composted\"");
+        assert_eq!(Workflow::parse(&text).expect("a reader takes it").steps[1].outcome, None);
+        assert!(matches!(Workflow::parse_strictly(&text), Err(WorkflowError::Unknown(_))));
+        let text = TINY.replace("name = \"tiny\"", "name = \"tiny\"\nseason = 3");
+        assert_eq!(Workflow::parse(&text).as_ref(), Ok(&plain));
+        assert!(matches!(Workflow::parse_strictly(&text), Err(WorkflowError::Unknown(_))));
+    }
+
+    /// Rule 10: `by` left out is everybody but viewers; an empty one is nobody.
+    #[test]
+    fn by_left_out() {
+        let by = |text: &str| Workflow::parse(text).expect("it is a workflow").steps[1].by.clone();
+        assert_eq!(by(TINY), [Role::Admin, Role::Dispatcher, Role::Picker, Role::Driver, Role::Shop].into());
+        assert_eq!(by(&format!("{TINY}\n        by = []\n")), BTreeSet::new());
+        assert_eq!(by(&format!("{TINY}\n        by = [\"pilot\"]\n")), BTreeSet::new());
+    }
+
+    /// Rule 10: what is no workflow for readers either.
+    #[test]
+    fn texts_that_are_no_workflow() {
+        for (from, to) in [
+            ("key = \"signed\"", "key = \"created\""),
+            ("key = \"created\"", "key = \"begun\""),
+            ("rank = 10", "rank = 0"),
+            ("rank = 10", "rank = 0\nequal = true"),
+            ("rank = 10", "rank = -1"),
+            ("rank = 10", "rank = 10\nways = [\"nowhere\"]"),
+            ("rank = 10", "rank = 10\nby = [1]"),
+            ("#00ff00", "green"),
+            ("#00ff00", "#00ff0g"),
+            ("label = { zh = \"小\", en = \"Tiny\" }", "label = [\"小\", \"Tiny\"]"),
+            ("label = { zh = \"小\", en = \"Tiny\" }", "label = { zh = \"\", en = \"Tiny\" }"),
+            ("name = \"tiny\"", "name = \"\""),
+            ("rank = 0", "rank = 0\noutcome = \"signed\""),
+            ("zh = \"已签收\", ", ""),
+            ("zh = \"已签收\"", "zh = \"\""),
+        ] {
+            let text = TINY.replacen(from, to, 1);
+            assert_ne!(text, TINY);
+            assert!(Workflow::parse(&text).is_err(), "{from} to {to}");
+        }
+        let both = TINY
+            .replace("rank = 0", "rank = 10\nequal = true")
+            .replace("rank = 10\n        outcome", "rank = 10\nequal = true\n        outcome");
+        assert!(Workflow::parse(&both).is_ok(), "{both}");
     }
 }

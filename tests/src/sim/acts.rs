@@ -214,7 +214,7 @@ impl World {
             fields.parties.insert("shop".to_owned(), shop);
         }
         if self.rng.percent(50) {
-            let from = i64::try_from(DAWN + 3_600_000 * self.rng.between(0, 12)).unwrap_or_default();
+            let from = DAWN + 3_600_000 * self.rng.between(0, 12);
             fields.window = Some(Window(from, from + 7_200_000));
         }
         if self.rng.percent(5) {

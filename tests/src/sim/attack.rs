@@ -10,7 +10,7 @@ use creel_protocol::edit::{Edit, RawAction, Statement};
 use creel_protocol::id::{DeviceKey, Digest, DocumentId, EditId, EntryId, OrganisationId, Tap};
 use creel_protocol::roster::{Change, Enrol, Role, Roster};
 use creel_protocol::sync::Frame;
-use creel_protocol::sync::frame::{Hello, Holds, Summed, VERSION};
+use creel_protocol::sync::frame::{Hello, Holds, Summed};
 use creel_protocol::sync::ranges::Told;
 use ed25519_dalek::SigningKey;
 
@@ -40,12 +40,7 @@ impl World {
         let Some(roster) = roster else { return };
         let words = format!("mallory attacks {}", self.nodes[at].name);
         self.note(&words);
-        let hello = Hello {
-            version: VERSION,
-            organisation: roster.organisation(),
-            height: roster.height(),
-            head: roster.head(),
-        };
+        let hello = Hello::of(roster.organisation(), roster.height(), roster.head());
         self.hear_hostile(at, session, &Frame::Hello(hello).to_cbor());
         for _ in 0..self.rng.between(1, 6) {
             let bytes = self.bad_frame(at, &roster);
@@ -119,7 +114,7 @@ impl World {
                 let author = key_of("mallory");
                 let flood = (0..self.rng.between(1, 40)).map(|_| {
                     let after = vec![EditId(self.rng.bytes())];
-                    let say = Action::Say(Say { text: "flood".to_owned() }).to_raw();
+                    let say = Action::Say(Say::of("flood")).to_raw();
                     let statement = self.statement(&author, roster.head(), after, say);
                     self.sign_poison(Some(document), statement, &author)
                 });
@@ -160,7 +155,7 @@ impl World {
     /// roster entry that there is not.
     fn forged_edits(&mut self, document: DocumentId, roster: &Roster) -> Vec<Edit> {
         let (stranger, mallory) = (key_of("stranger"), key_of("mallory"));
-        let say = Action::Say(Say { text: "forged".to_owned() }).to_raw();
+        let say = Action::Say(Say::of("forged")).to_raw();
         let mut edits = Vec::new();
         let statement = self.statement(&stranger, roster.head(), Vec::new(), say.clone());
         edits.push(self.sign_poison(Some(document), statement, &stranger));
@@ -200,10 +195,10 @@ impl World {
             }
             7 => {
                 // An `Open` by one who may open, under an id that is not its own.
-                let open = Open { kind: "shipment".to_owned(), workflow, plan: mallorys, import: None };
+                let open = Open { kind: "shipment".to_owned(), workflow: Some(workflow), plan: mallorys, import: None };
                 ("hub", Action::Open(open).to_raw())
             }
-            _ => ("mallory", Action::Say(Say { text: "knows nothing".to_owned() }).to_raw()),
+            _ => ("mallory", Action::Say(Say::of("knows nothing")).to_raw()),
         };
         let knows_nothing = matches!(&Action::from_raw(&action), Ok(Action::Say(_) | Action::Open(_)));
         let after = if knows_nothing || self.rng.percent(20) { Vec::new() } else { heads };

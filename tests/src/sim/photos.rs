@@ -51,7 +51,9 @@ impl World {
             return;
         }
         let party = self.nodes[to].party.clone();
-        if !self.nodes[to].sees_all() && !self.shows(from, &photo, party.as_deref()) {
+        let came_from = keys::photo_from(&photo, &self.nodes[to].key());
+        let gave = self.nodes[from].engine.get(&came_from).is_ok_and(|found| found.is_some());
+        if !gave && !self.shows(from, to, &photo, party.as_deref()) {
             let what = format!("{} lets {party:?} have a photo of what is none of its business", self.nodes[from].name);
             return self.fail(what);
         }
@@ -63,16 +65,23 @@ impl World {
     }
 
     fn kept_photo(&mut self, to: usize, from: usize, photo: FileHash) {
-        self.feed(to, Input::Photo { photo, news: PhotoNews::Kept });
+        self.feed(to, Input::Photo { photo, news: PhotoNews::Kept { from: Some(self.nodes[from].key()) } });
         if to == 0 {
             self.feed(from, Input::Photo { photo, news: PhotoNews::AtHub });
         }
     }
 
-    /// Whether a shipment whose records name the photo, as the device holds it, was ever the party's.
-    fn shows(&self, at: usize, photo: &FileHash, party: Option<&str>) -> bool {
-        let names = |document| self.naming(at, &document).contains_key(photo);
+    /// Whether another device's record names the photo, in a shipment, as the device holds it, that was ever the party's.
+    fn shows(&self, at: usize, to: usize, photo: &FileHash, party: Option<&str>) -> bool {
+        let asker = self.nodes[to].key();
+        let names = |document| {
+            let naming = self.naming(at, &document);
+            naming.get(photo).is_some_and(|authors| authors.iter().any(|author| *author != asker))
+        };
         let theirs = |document| {
+            if self.nodes[to].sees_all() {
+                return true;
+            }
             self.named
                 .get(&document)
                 .is_some_and(|edits| edits.values().any(|named| party.is_some_and(|party| named.contains(party))))

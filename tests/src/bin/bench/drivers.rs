@@ -19,7 +19,7 @@ use creel_protocol::id::OrganisationId;
 use creel_protocol::roster::{Change, Enrol, Role, Roster};
 use creel_protocol::store::Batch;
 use creel_protocol::sync::Frame;
-use creel_protocol::sync::frame::{Hello, VERSION};
+use creel_protocol::sync::frame::Hello;
 use creel_protocol::sync::packed::{pack, unpack};
 use creel_storage::Engine;
 use ed25519_dalek::SigningKey;
@@ -178,7 +178,7 @@ async fn connect(
     let (endpoint, connection) = hostile::dial(hub?, &key, "creel/1").await?;
     let (mut send, receive) = connection.open_bi().await?;
     let organisation = roster.organisation();
-    let hello = Hello { version: VERSION, organisation, height: roster.height(), head: roster.head() };
+    let hello = Hello::of(organisation, roster.height(), roster.head());
     send.write_all(&framed(&Frame::Hello(hello))).await?;
     tokio::spawn(listen(receive, organisation, acknowledged));
     Ok(Driver { key: SigningKey::from_bytes(&key), open, _endpoint: endpoint, connection, send })

@@ -59,14 +59,14 @@ impl Author {
             ..PlanFields::default()
         };
         let workflow = Workflow::id(Workflow::preset("standard").context("standard is a preset")?);
-        let open = Open { kind: "shipment".to_owned(), workflow, plan, import: None };
+        let open = Open { kind: "shipment".to_owned(), workflow: Some(workflow), plan, import: None };
         let statement = self.statement(Vec::new(), 1_780_000_000_000 + number as u64, &Action::Open(open));
         Ok(Edit::sign(&self.organisation, None, statement, &self.device)?)
     }
 
     /// Says something about a shipment, knowing of one edit.
     pub(crate) fn say(&mut self, known: &Edit, text: &str) -> Result<Edit> {
-        let say = Action::Say(Say { text: text.to_owned() });
+        let say = Action::Say(Say::of(text));
         let statement = self.statement(vec![known.id], 1_780_000_000_000, &say);
         Ok(Edit::sign(&self.organisation, Some(known.document), statement, &self.device)?)
     }

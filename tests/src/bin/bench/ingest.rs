@@ -13,7 +13,7 @@ use creel_protocol::id::{DeviceKey, OrganisationId, Tap};
 use creel_protocol::roster::{Change, Enrol, Role, Roster};
 use creel_protocol::store::{Batch, Store};
 use creel_protocol::sync::Frame;
-use creel_protocol::sync::frame::{FRAME_BYTES_GOAL, Hello, VERSION};
+use creel_protocol::sync::frame::{FRAME_BYTES_GOAL, Hello};
 use creel_protocol::workflow::Workflow;
 use creel_storage::{Engine, MemoryEngine, Options, SledEngine};
 use ed25519_dalek::SigningKey;
@@ -172,12 +172,7 @@ fn ingest(firm: &Firm, days: &[Vec<Vec<u8>>]) -> Result<(usize, f64)> {
     if let Some(batch) = batch {
         engine.apply(&batch)?;
     }
-    let hello = Hello {
-        version: VERSION,
-        organisation: firm.organisation,
-        height: firm.roster.height(),
-        head: firm.roster.head(),
-    };
+    let hello = Hello::of(firm.organisation, firm.roster.height(), firm.roster.head());
     let mut admitted = 0;
     let (frames, inbox) = mpsc::sync_channel(GROUP);
     let organisation = firm.organisation;
