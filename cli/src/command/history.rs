@@ -86,7 +86,7 @@ mod tests {
     fn marks() {
         let row = |at_hub: Value, why_not: Value| {
             serde_json::from_value::<HistoryRow>(json!({
-                "edit": "ab".repeat(32), "author": "phone", "by": null, "action": "say", "counted": why_not.is_null(),
+                "edit": "ab".repeat(32), "author": "phone", "device": "cd".repeat(32), "by": null, "action": "say", "counted": why_not.is_null(),
                 "why_not": why_not, "at": "2026-11-23T00:05:00.000Z", "arrived": "2026-11-23T00:05:01.000Z",
                 "at_hub": at_hub, "detail": {"text": "hi"}
             }))

@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 
 /// How long a peer may take for its first frame, and for an enrolment.
@@ -175,9 +175,10 @@ impl Connections {
         };
         let (session, frames) = self.store.connected(peer, newer.is_none()).await;
         number.store(session, Ordering::Relaxed);
+        let greeted = Notify::new();
         let why = tokio::select! {
-            why = self.read(connection, peer, session, receive) => why,
-            why = self.read_datagrams(connection, session) => why,
+            why = self.read(connection, peer, session, receive, &greeted) => why,
+            why = self.read_datagrams(connection, session, &greeted) => why,
             why = write(connection, send, frames, newer) => why.unwrap_or_else(|| "done".to_owned()),
             why = self.serve_photos(connection, peer) => why,
             why = self.fetch_photos(connection, peer) => why,
@@ -204,18 +205,22 @@ impl Connections {
         why
     }
 
+    /// Reads frames from the stream. `greeted` is notified when the first one was handed over.
     async fn read(
         &self,
         connection: &Connection,
         peer: DeviceKey,
         session: u64,
         mut stream: quinn::RecvStream,
+        greeted: &Notify,
     ) -> String {
         loop {
             match framing::read(&mut stream, &self.organisation).await {
                 Ok((frame, refused)) => {
                     let refused = refused.iter().map(ToString::to_string).collect();
                     self.store.received(session, frame, refused).await;
+                    // The permit is kept where nobody waits, so notifying again for later frames changes nothing.
+                    greeted.notify_one();
                     contacts::note(&self.contacts, peer, connection);
                 }
                 Err(FramingError::Ended) => return "the peer ended the session".to_owned(),
@@ -244,8 +249,10 @@ impl Connections {
         error.to_string()
     }
 
-    /// Reads edits that were sent again in datagrams.
-    async fn read_datagrams(&self, connection: &Connection, session: u64) -> String {
+    /// Reads edits that were sent again in datagrams. A datagram may overtake the stream's first frame, the Hello, without which the
+    /// core ends the session: until that frame was handed over, datagrams stay in the connection's buffer.
+    async fn read_datagrams(&self, connection: &Connection, session: u64, greeted: &Notify) -> String {
+        greeted.notified().await;
         loop {
             let bytes = match connection.read_datagram().await {
                 Ok(bytes) => bytes,
