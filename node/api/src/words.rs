@@ -255,6 +255,22 @@ fn standing(view: &View, entry: &TimelineEntry, teller: &Teller<'_>) -> Option<L
     })
 }
 
+/// Why nothing is proven of a shipment without a choice: what contradicts its record that decides, or that record's signature. None if
+/// nothing decides or nothing is contradicted.
+pub fn contradicted(view: &View, workflow: Option<&Workflow>) -> Option<Label> {
+    let decides = view.timeline.iter().find(|entry| entry.standing == Some(Standing::Decides))?.edit;
+    let contradictions = || view.exceptions.iter().filter(|found| found.kind == ExceptionKind::Contradiction);
+    let found = contradictions().find(|found| found.edits.contains(&decides)).or_else(|| contradictions().next())?;
+    let words = Teller::new(&view.timeline, workflow).exception(found);
+    Some(both(
+        format!("要证明的记录有争议。{}裁定之前，只能选定一方的记录来证明。", words.zh),
+        format!(
+            "What would be proven is contradicted. {} Until then, choose the record that is to be proven.",
+            words.en
+        ),
+    ))
+}
+
 /// What a proof of so many bytes shows.
 pub fn proven(proven: &Proven, bytes: usize) -> Label {
     let (number, record) = (&proven.number, &proven.record);

@@ -151,10 +151,19 @@ pub(super) async fn verify(
     Parameters(chosen): Parameters<Chosen>,
 ) -> Result<Json<Value>, ApiError> {
     let told = |valid: bool, en: String, zh: String| Ok(Json(json!({ "valid": valid, "en": en, "zh": zh })));
-    let bytes = match api.store.query(Query::Proof { shipment, edit: chosen.edit }).await {
+    let is_chosen = chosen.edit.is_some();
+    let bytes = match api.store.query(Query::Proof { shipment: shipment.clone(), edit: chosen.edit }).await {
         Ok(Reply::Proof(exported)) => exported.bytes,
         Ok(_) => return Err(unexpected_reply()),
-        Err(Refusal::Invalid(why)) => return told(false, why.clone(), format!("尚无可验证的签收证明（{why}）")),
+        Err(Refusal::Invalid(why)) => {
+            let shown = shown(&api, shipment).await?;
+            let contradicted = words::contradicted(&shown.view, shown.workflow.as_deref()).filter(|_| !is_chosen);
+            let (en, zh) = match contradicted {
+                Some(words) => (words.en, words.zh),
+                None => (why.clone(), format!("尚无可验证的签收证明（{why}）")),
+            };
+            return told(false, en, zh);
+        }
         Err(refusal) => return Err(refusal.into()),
     };
     match proof::verify(&bytes) {

@@ -1,7 +1,7 @@
 // Live state: what the node holds, kept up with as it changes. Screens read it and never poll.
 
 import { clock } from './clock.svelte';
-import { creel, type Following, type HistoryRow, type NodeStatus, type Row, type Session, type Shown, type Step, type Workflow } from './creel';
+import { NO_STATUS, creel, type Following, type HistoryRow, type NodeStatus, type Row, type Session, type Shown, type Step, type Workflow } from './creel';
 
 /** The first change is fetched at once; those that follow within this time are gathered, so that a burst is few requests. */
 const GATHER_MS = 50;
@@ -24,8 +24,8 @@ class Rows {
   #version = $state(0);
   /** All rows, in no order. */
   all: Row[] = $derived.by(() => (this.#version, [...this.#byId.values()]));
-  /** Those that have not ended. */
-  open: Row[] = $derived(this.all.filter((row) => row.outcome === ''));
+  /** Those that have not ended, and that somebody valid opened: whoever has a key can make documents of which nothing counts. */
+  open: Row[] = $derived(this.all.filter((row) => row.outcome === '' && row.status !== NO_STATUS));
 
   get size(): number {
     return this.#version, this.#byId.size;

@@ -9,6 +9,9 @@ import type {
 /** Names one tap of a person: the same tap twice is one edit. Made by `newTap`. */
 export type Tap = string & { readonly tap: unique symbol };
 
+/** The status of a document that nobody valid opened: nothing about it counts. */
+export const NO_STATUS = 'none';
+
 /** Why something was not done, in the node's own words where it could be reached. */
 export class CreelError extends Error {
   constructor(
@@ -71,8 +74,8 @@ export interface Creel {
   /** The signature that was drawn for a record: an SVG as its author made it, fit for an `<img>` only, in which nothing of it runs. */
   signature(edit: string): Promise<Blob>;
   sheet(fromMs: number, toMs: number): Promise<SheetRow[]>;
-  /** Where the browser downloads something from. */
-  proofLink(ref: string): string;
+  /** Where the browser downloads something from. A proof is of the record that decides, or of one that is named. */
+  proofLink(ref: string, edit?: string): string;
   sheetLink(from: string, to: string, language: Language, format: 'xlsx' | 'csv'): string;
   follow(follower: Follower): Following;
 

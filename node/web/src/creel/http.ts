@@ -121,7 +121,7 @@ export class HttpCreel implements Creel {
   photo = (hash: string) => this.#read(`/photos/${part(hash)}`, (response) => response.blob(), MUCH_MS);
   signature = (edit: string) => this.#read(`/edits/${part(edit)}/signature`, (response) => response.blob(), ASKED_MS);
   sheet = (fromMs: number, toMs: number) => this.#get<Its.SheetRow[]>(`/sheet?from=${fromMs}&to=${toMs}`, MUCH_MS);
-  proofLink = (ref: string) => `${BASE}/shipments/${part(ref)}/proof`;
+  proofLink = (ref: string, edit?: string) => `${BASE}/shipments/${part(ref)}/proof${edit ? `?edit=${part(edit)}` : ''}`;
   sheetLink = (from: string, to: string, language: Its.Language, format: 'xlsx' | 'csv') =>
     `${BASE}/sheet.${format}?from=${part(from)}&to=${part(to)}&lang=${language}`;
 

@@ -4,5 +4,5 @@ import { HttpCreel } from './http';
 /** The replica behind this app. */
 export const creel: Creel = new HttpCreel();
 
-export { CreelError, newTap, type Creel, type Following, type Tap } from './creel';
+export { CreelError, NO_STATUS, newTap, type Creel, type Following, type Tap } from './creel';
 export type * from './types';

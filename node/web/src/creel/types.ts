@@ -2,6 +2,8 @@
 // the currency's minor unit, and places that are sent are in 1e-7 degrees.
 
 export type Role = 'admin' | 'dispatcher' | 'picker' | 'driver' | 'shop' | 'viewer';
+/** The role of an edit's author: a later version may give roles that this one does not know. */
+export type AuthorRole = Role | 'unknown';
 export type Language = 'zh' | 'en';
 export type Label = { [language in Language]: string };
 export type Outcome = 'signed' | 'returned' | 'cancelled';
@@ -90,14 +92,16 @@ export interface Workflow {
 }
 
 export type ExceptionKind =
-  | 'contradiction' | 'resolution_disputed' | 'resolution_on_retracted' | 'retracted_after_use' | 'number_twice';
+  | 'contradiction' | 'resolution_disputed' | 'resolution_on_retracted' | 'retracted_after_use' | 'evidence_cut' | 'number_twice';
 /** Kinds of a row's exceptions, and records that a person may want to look at. */
 export type Kind = ExceptionKind | 'short' | 'damaged' | 'not_counted';
 
 /** A shipment in a list. */
 export interface Row {
   id: string;
+  /** Empty where nobody valid opened it. */
   number: string;
+  /** A step's key, or `none` where nobody valid opened it. */
   status: string;
   status_label: Label;
   colour: string;
@@ -133,6 +137,8 @@ export interface Line {
   unit?: string;
   lot?: string;
   expiry?: string;
+  /** Whether it is no longer part of the order. */
+  withdrawn?: boolean;
 }
 
 /** The plan as the view shows it. */
@@ -150,12 +156,20 @@ export interface Plan {
   handling?: string;
   note?: string;
   lines?: Line[];
+  phone?: string;
+  reference?: string;
+  /** Minutes at the door. */
+  service?: number;
+  region?: string;
+  group?: string;
 }
 
 /** Fields of the plan as they are set. An empty text takes a value back. */
 export interface PlanFields extends Omit<Plan, 'place' | 'window'> {
   place?: [latitude: number, longitude: number];
   window?: [from: number, to: number];
+  /** Fields that are taken back, of those that are no texts. */
+  cleared?: string[];
 }
 
 export interface LineCount {
@@ -198,15 +212,20 @@ interface EntryOf<Action extends string, Detail> {
   action: Action;
   /** The device's name. */
   author: string;
-  role: Role | null;
+  device: string;
+  role: AuthorRole;
   /** The person at the device. */
   by: string | null;
   /** The device's claimed time. */
   at: string;
   clock_behind: boolean;
+  clock_ahead: boolean;
   after: string[];
   counted: boolean;
+  /** Why it does not count, in English, in 简体中文 and as a code; null if it counts. */
   why_not: string | null;
+  why_not_zh: string | null;
+  why_not_code: string | null;
   step: string | null;
   label: Label | null;
   standing: Standing | null;
@@ -220,12 +239,15 @@ export type TimelineEntry =
   | EntryOf<'plan', PlanFields>
   | EntryOf<'record', StepRecord>
   | EntryOf<'measure', Measure>
-  | EntryOf<'say', { text: string }>
+  | EntryOf<'say', { text?: string; files?: string[] }>
   | EntryOf<'resolve', { settle?: string[]; uphold?: string; note?: string }>
   | EntryOf<'retract', { edit: string; note?: string }>
   | EntryOf<'unknown', unknown>;
 
-/** Something a person has to look at. */
+/**
+ * Something a person has to look at. The edits of a `retracted_after_use` are what was taken back, the edit that took it back, and the records
+ * and decisions that were built on it.
+ */
 export interface Exception {
   kind: ExceptionKind;
   edits: string[];
@@ -234,30 +256,41 @@ export interface Exception {
 }
 
 export interface Candidate {
-  value: string | number;
+  value: string | number | boolean;
   edit: string;
   author: string;
-  role: Role | null;
+  role: AuthorRole;
 }
 
 /** A field of the plan that several people changed at once: the first value is shown where there is room for one. */
 export interface Conflict {
+  /** `lines/LINE/FIELD` of a line, `parties/KIND` of a party. */
   field: string;
   values: Candidate[];
+  /** How many values are left out. */
+  more: number;
 }
 
 /** A shipment with everything about it. */
 export interface Shown {
   id: string;
+  /** Empty where nobody valid opened it. */
   number: string;
+  /** A step's key, or `none` where nobody valid opened it. */
   status: string;
   status_label: Label;
   colour: string;
+  /** When it was signed for, by the clock of the device that recorded it. */
+  signed: string | null;
   workflow: string;
   plan: Plan;
   conflicts: Conflict[];
   timeline: TimelineEntry[];
+  /** How many edits that do not count are left out, by device. */
+  void_more: { [device: string]: number };
   exceptions: Exception[];
+  /** How many exceptions are left out, by kind. */
+  more: { [kind in ExceptionKind]?: number };
   edits_hash: string;
   view_hash: string;
   automerge_heads: string[];
@@ -275,6 +308,8 @@ export interface HistoryRow {
   step: string | null;
   counted: boolean;
   why_not: string | null;
+  why_not_zh: string | null;
+  why_not_code: string | null;
   at: string;
   arrived: string;
   /** When the hub was known to have it; null until then. */

@@ -61,6 +61,7 @@ const en: { [key in keyof typeof zh]: string } = {
   'field.required': 'required',
   'field.optional': 'optional',
   'qr.alt': 'QR code: {text}',
+  'role.unknown': 'unknown role',
   'exception.count': '{n} {n:exception|exceptions}',
   'time.just_now': 'just now',
   'time.under_a_minute': 'under 1 min',

@@ -59,6 +59,7 @@ const zh = {
   'field.required': '必填',
   'field.optional': '选填',
   'qr.alt': '二维码：{text}',
+  'role.unknown': '未知角色',
   'exception.count': '{n} 项异常',
   'time.just_now': '刚刚',
   'time.under_a_minute': '不到 1 分钟',

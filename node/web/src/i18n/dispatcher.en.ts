@@ -50,6 +50,7 @@ const en: { [key in keyof typeof zh]: string } = {
   'dispatcher.kind_resolution_disputed': 'Decisions contradict each other',
   'dispatcher.kind_resolution_on_retracted': 'What was decided on has been taken back',
   'dispatcher.kind_retracted_after_use': 'Taken back after others had built on it',
+  'dispatcher.kind_evidence_cut': 'Its evidence is not accepted any more',
   'dispatcher.kind_number_twice': 'The number exists twice',
   'dispatcher.kind_overdue': 'Overdue',
   'dispatcher.kind_damaged': 'Damaged',

@@ -48,6 +48,7 @@ const zh = {
   'dispatcher.kind_resolution_disputed': '裁定互相矛盾',
   'dispatcher.kind_resolution_on_retracted': '裁定的依据已被撤回',
   'dispatcher.kind_retracted_after_use': '被引用后又撤回',
+  'dispatcher.kind_evidence_cut': '所依据的凭证不再被承认',
   'dispatcher.kind_number_twice': '单号重复',
   'dispatcher.kind_overdue': '超时未完成',
   'dispatcher.kind_damaged': '有破损',

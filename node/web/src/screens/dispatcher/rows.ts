@@ -59,7 +59,8 @@ const fits = (wanted: string, value: string) => wanted === '' || (wanted === NON
 /** All filters but the one that is named: its own choices are counted with all the others applied. */
 export function matches(row: Row, filter: Filter, now: number, except?: 'status'): boolean {
   return (
-    (except === 'status' || fits(filter.status, row.status)) &&
+    // A status may itself be `none`.
+    (except === 'status' || filter.status === '' || filter.status === row.status) &&
     fits(filter.driver, row.driver) &&
     fits(filter.run, row.run) &&
     (!filter.late || isLate(row, now)) &&
@@ -115,7 +116,7 @@ export type Matter = Kind | 'overdue' | 'message';
 
 /** In the order in which they should be looked at. */
 export const MATTERS: Matter[] = [
-  'contradiction', 'resolution_disputed', 'resolution_on_retracted', 'retracted_after_use', 'number_twice', 'overdue', 'damaged', 'short',
+  'contradiction', 'resolution_disputed', 'resolution_on_retracted', 'retracted_after_use', 'evidence_cut', 'number_twice', 'overdue', 'damaged', 'short',
   'not_counted', 'message',
 ];
 

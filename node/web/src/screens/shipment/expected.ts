@@ -12,6 +12,9 @@ export interface Expected extends Line {
 
 const stands = (entry: TimelineEntry) => entry.counted && entry.standing !== 'retracted' && entry.standing !== 'rejected';
 
+/** The lines that are still ordered. */
+export const ordered = (view: Shown): Line[] => (view.plan.lines ?? []).filter((line) => !line.withdrawn);
+
 /** The last record before the delivery that tells of a shortage has the last word, as in the month-end sheet. */
 export function expected(view: Shown): Expected[] {
   const missing = new Map<string, number>();
@@ -19,7 +22,7 @@ export function expected(view: Shown): Expected[] {
     if (entry.action !== 'record' || !stands(entry) || stepOf(view.workflow, entry.step ?? '')?.outcome) continue;
     for (const { line, short } of entry.detail?.lines ?? []) if (short !== undefined && short !== null) missing.set(line, short);
   }
-  return (view.plan.lines ?? []).map((line) => {
+  return ordered(view).map((line) => {
     const unpicked = Math.min(missing.get(line.line) ?? 0, line.quantity ?? 0);
     return { ...line, ordered: line.quantity, unpicked, quantity: line.quantity === undefined ? undefined : line.quantity - unpicked };
   });
