@@ -8,7 +8,7 @@ use creel::demo::relay::Conditions;
 use serde_json::json;
 use shared::{LIMIT, Office};
 use std::fs;
-use std::time::Duration;
+use std::path::Path;
 
 const PHOTO_BYTES: usize = 300_000;
 /// A network on which that takes some seconds.
@@ -44,9 +44,7 @@ fn a_photo_goes_on_where_it_was_cut() {
     for least in [40_000, 120_000] {
         grown(least);
         driver.relay.cut(true);
-        // Nothing of what was under way comes through any more.
-        std::thread::sleep(Duration::from_millis(300));
-        let stopped = fs::metadata(&part).expect("it is there").len();
+        let stopped = rested(&part);
         assert!(stopped < PHOTO_BYTES as u64, "the network was not cut in the middle");
         driver.relay.cut(false);
         api.post("/nudge", &office.firm.tap(), &json!({})).expect("it is told");
@@ -67,6 +65,18 @@ fn a_photo_goes_on_where_it_was_cut() {
     let refused = other.get_bytes(&format!("/photos/{hash}")).expect_err("it is none of their business");
     assert!(format!("{refused:#}").contains("not on this device yet"), "{refused:#}");
     office.converge([&driver, &stranger]);
+}
+
+/// The length of a file once nothing of what was under way is added to it any more: thirty looks find the same.
+fn rested(part: &Path) -> u64 {
+    let (mut last, mut same) = (0, 0);
+    eventually("the photo to stop", LIMIT, || {
+        let length = fs::metadata(part)?.len();
+        same = if length == last { same + 1 } else { 0 };
+        last = length;
+        Ok((same >= 30).then_some(length))
+    })
+    .expect("it stops")
 }
 
 /// A shop's device fetches a photo when somebody looks at it, and not before; staff's devices have it without asking.

@@ -95,6 +95,7 @@ test('a workflow is edited and used', async () => {
   await step('New step').getByLabel('Chinese label').fill('已到门口');
   await step('New step').getByLabel('English label').fill('At the door');
   const chain = editor.locator('.chain li');
+  await chain.filter({ hasText: 'At the door' }).waitFor();
   const names = (await chain.allInnerTexts()).map((text) => text.trim());
   assert.equal(names.indexOf('At the door'), names.indexOf('Out for delivery') + 1, 'the preview shows it in its place');
   await taps.on(editor.getByRole('button', { name: 'Check and publish' }));

@@ -53,6 +53,7 @@ test('司机送货签收', async () => {
   await office.context().close();
 
   // A failed attempt needs no typing.
+  await page.locator('ol .number', { hasText: number }).waitFor({ state: 'detached' });
   const failed = await page.locator('ol .number').first().innerText();
   const few = new Taps();
   await few.on(page.getByRole('button', { name: `派送未成功 ${failed}` }));

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Demo } from './demo.mjs';
-import { eventually } from './firm.mjs';
+import { eventually, loaded } from './firm.mjs';
 
 let demo;
 before(async () => {
@@ -15,6 +15,7 @@ const open = () => demo.screen('hub').getByRole('button', { name: /Open$/ }).fir
 
 test('what is signed for without signal outlives the battery, and comes to the office\'s board with the signal', async () => {
   const phone = demo.screen('li-wei');
+  await loaded(demo.screen('hub'));
   const before = Number((await open().innerText()).match(/\d+/)[0]);
   await demo.flip('li-wei', 'signal');
   await demo.ticked('cut');

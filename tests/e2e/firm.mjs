@@ -146,6 +146,7 @@ export class Firm {
     // What a link leads on to is not to be replaced by others' screens; what is loaded by itself is.
     if (screens) await page.reload();
     await page.locator('main h1').first().waitFor({ state: 'attached' });
+    await loaded(page);
     return page;
   }
 
@@ -160,6 +161,16 @@ export class Firm {
     await Promise.all(this.devices.map((device) => device.kill()));
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** Waits until the lists of a page, or of a frame, are whole: before that the screens show whatever came first. */
+export async function loaded(page) {
+  await page.getByRole('banner').getByRole('status').filter({ hasText: /\S/, hasNotText: /^\s*(Loading…|正在载入…)/ }).first().waitFor();
+}
+
+/** Waits until nothing on a page is being loaded, turns or moves. */
+export async function settled(page) {
+  await page.waitForFunction(() => !/Loading…|正在载入…/.test(document.body.innerText) && document.getAnimations().every((one) => one.playState !== 'running'));
 }
 
 /** Looks until there is something. */

@@ -82,6 +82,7 @@ test('values that no one can mean are refused in words', async () => {
     ['/plans', { shipments, fields: { window: [2, 1] } }],
     ['/plans', { shipments, fields: { driver: 'nobody' } }],
     ['/plans', { shipments, fields: { number: '' } }],
+    ['/plans', { shipments, fields: { run: 'x\ny' } }],
     ['/plans', { filter: 'limit:-1', fields: { note: 'x' } }],
     ['/messages', { shipment: shipments[0], text: '' }],
     ['/measurements', { shipments, measure: { quantity: 't', value: 1e30, unit: 'C' } }],

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { brotliCompressSync } from 'node:zlib';
-import { Firm, eventually } from './firm.mjs';
+import { Firm, eventually, loaded, settled } from './firm.mjs';
 
 const axe = createRequire(fileURLToPath(new URL('../../node/web/package.json', import.meta.url)))('axe-core').source;
 const shots = process.env.CREEL_SHOTS;
@@ -111,11 +111,12 @@ const raw = (page) =>
 
 const press = (name) => (page) => page.getByRole('button', { name }).first().click();
 /** The map's ground is there: drawing it takes a processor seconds where there is no other. */
-const drawn = (page) => page.locator('.map[aria-busy=false]').waitFor({ timeout: 60_000 });
+const drawn = (page) => page.locator('.map[aria-busy=false]').waitFor();
 const far = async (page) => {
+  // Nothing glides where somebody wants no motion, so the map is where it is going to be.
+  await page.emulateMedia({ reducedMotion: 'reduce' });
   await drawn(page);
   for (let times = 0; times < 5; times += 1) await press(/^缩小|^Zoom out/)(page);
-  await page.waitForTimeout(1_000);
 };
 const menu = press(/打开菜单|Open menu/);
 
@@ -146,7 +147,7 @@ const places = {
 
 /** One look at a screen: a picture where one is wanted, and what must be so on each of them. */
 async function look(page, name, brief = false) {
-  await page.waitForTimeout(400);
+  await settled(page);
   if (shots) {
     mkdirSync(shots, { recursive: true });
     const { width } = page.viewportSize();
@@ -176,7 +177,7 @@ for (const [who, wheres] of Object.entries(places)) {
         if (name !== address) await page.goto('about:blank');
         await page.goto(`http://${devices[who].http}/#/${address}`);
         await page.locator('main h1').first().waitFor({ state: 'attached' });
-        await page.waitForTimeout(200);
+        await settled(page);
         await open?.(page);
         await look(page, `${who}-${name}-${language}-${width}`, brief).catch((error) => wrong.push(error.message));
       }
@@ -219,7 +220,8 @@ test('the first screen of each role needs at most 150 KB of script and style', a
     await page.goto(`http://${devices[who].http}/#/${home}`);
     await page.locator('main h1').first().waitFor({ state: 'attached' });
     await page.waitForLoadState('load');
-    await page.waitForTimeout(400);
+    await loaded(page);
+    await settled(page);
     const texts = await page.evaluate((paths) => Promise.all(paths.map(async (path) => (await fetch(path)).text())), [...loaded]);
     const bytes = texts.reduce((sum, text) => sum + brotliCompressSync(text).length, 0);
     assert.ok(loaded.size > 3, `${who}: only ${[...loaded]}`);

@@ -50,7 +50,7 @@ test('a tab that has the stream and is asleep keeps it from nobody', async () =>
   });
   const other = await tab(page, `#/s/${NUMBER}`);
   await said(other, 'Live');
-  assert.equal(await page.evaluate(() => window.taken), true);
+  await page.waitForFunction(() => window.taken);
   await quiet(other);
   await page.context().close();
 });
