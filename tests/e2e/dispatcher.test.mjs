@@ -54,8 +54,36 @@ test('a contradiction is settled', async () => {
   await taps.on(page.getByRole('link', { name: new RegExp(`^New Records contradict each other.*${number}`) }));
   const sides = page.locator('.exception .side');
   await sides.nth(1).waitFor();
+  // Of what is contradicted there is a proof only of a side that was chosen.
+  const verdict = await (await firm.hub.api(`/shipments/${number}/verify`)).json();
+  assert.ok(!verdict.valid && /contradicted.*Chen Jie/.test(verdict.en) && /有争议.*Chen Jie/.test(verdict.zh), JSON.stringify(verdict));
+  assert.equal((await firm.hub.api(`/shipments/${number}/proof`)).status, 400);
+  const side = await sides.filter({ hasText: 'Signed' }).getByRole('link', { name: /^Proof of this one/ }).getAttribute('href');
+  const proof = await page.request.get(new URL(side, page.url()).href);
+  assert.deepEqual([proof.status(), proof.headers()['creel-contradicted-by'].length], [200, 64]);
   await taps.on(sides.filter({ hasText: 'Signed' }).getByRole('button', { name: 'This one stands' }));
   await page.locator('.exception').waitFor({ state: 'detached' });
   await eventually('it to be settled', async () => (await firm.hub.creel('show', number)).status === 'signed');
   assert.equal(taps.count, 3, 'the inbox, the shipment, the side that stands');
+});
+
+/** What was built on a record that was taken back is one matter, and is settled as one. */
+test('what was built on a record that was taken back is settled at once', async () => {
+  const [{ number, id }] = await firm.hub.creel('list', '--filter', 'driver:zhang-min status:created limit:1');
+  await eventually('it at the driver\'s', () => driver.creel('show', number));
+  const [{ edit }] = await (await driver.post('/records', { shipments: [id], record: { step: 'picked_up' } })).json();
+  await eventually('the record at the hub', async () => (await firm.hub.creel('show', number)).status === 'picked_up');
+  for (const step of ['in_transit', 'out_for_delivery']) await firm.hub.creel('record', number, step);
+  assert.equal((await driver.post('/retractions', { edit })).status, 200);
+  await page.goto(`http://${firm.hub.http}/#/inbox/${id}`);
+  const matter = page.locator('.exception', { hasText: 'Taken back after others had built on it' });
+  await matter.waitFor();
+  const [exception] = (await firm.hub.creel('show', number)).exceptions;
+  assert.deepEqual([exception.kind, exception.edits.length, exception.edits[0]], ['retracted_after_use', 4, edit]);
+  for (const step of ['Picked up', 'In transit', 'Out for delivery']) await matter.getByRole('heading', { name: step }).waitFor();
+  await matter.getByRole('button', { name: 'What was built on it stands' }).click();
+  await matter.waitFor({ state: 'detached' });
+  assert.equal((await firm.hub.creel('show', number)).status, 'out_for_delivery');
+  // The hub was killed while its screen waited for news.
+  assert.deepEqual(page.troubles.filter((trouble) => !/net::ERR_/.test(trouble)), []);
 });

@@ -71,6 +71,22 @@ test('what a shop finds short and damaged is in the dispatcher\'s inbox, with th
   ]);
 });
 
+test('a line that was withdrawn is struck through, and not offered for counting', async () => {
+  const rows = await firm.hub.creel('list', '--filter', 'shop:west-lake is:open');
+  const row = rows.find(({ number, lines }) => number !== NUMBER && lines > 1);
+  const { lines: [withdrawn, kept] } = (await firm.hub.creel('show', row.id)).plan;
+  const fields = { lines: [{ line: withdrawn.line, withdrawn: true }] };
+  assert.equal((await firm.hub.post('/plans', { shipments: [row.id], fields })).status, 200);
+  await eventually('it at the shop\'s', async () => (await shop.creel('show', row.id)).plan.lines[0].withdrawn);
+  await till.goto(`http://${shop.http}/#/shop/${row.id}`);
+  await till.getByRole('heading', { name: kept.name }).waitFor();
+  assert.equal(await till.getByRole('heading', { name: withdrawn.name }).count(), 0);
+  await office.goto(`http://${firm.hub.http}/#/s/${row.id}`);
+  const line = office.getByRole('region', { name: 'Plan' }).getByRole('listitem').filter({ hasText: withdrawn.name });
+  await line.getByText('Withdrawn').waitFor();
+  assert.equal(await line.locator('strong').evaluate((one) => getComputedStyle(one).textDecorationLine), 'line-through');
+});
+
 test('a shop looks back at what has ended', async () => {
   await till.goto(`http://${shop.http}/#/shop`);
   const taps = new Taps();
