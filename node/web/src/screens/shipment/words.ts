@@ -20,6 +20,10 @@ export const whyNot = (entry: TimelineEntry) => (language.now === 'zh' ? entry.w
 export const clockText = (entry: TimelineEntry) =>
   entry.clock_behind ? t('shipment.clock_behind') : entry.clock_ahead ? t('shipment.clock_ahead') : '';
 
+/** What was taken back by its author. */
+export const takenBack = (view: Shown) =>
+  new Set(view.timeline.flatMap((entry) => (entry.action === 'retract' && entry.counted && entry.detail ? [entry.detail.edit] : [])));
+
 /** As the node counts them in a row. */
 export const messagesOf = (view: Shown) => view.timeline.filter((entry) => entry.action === 'say' && entry.counted).length;
 
