@@ -65,6 +65,12 @@ test('a contradiction is settled', async () => {
   await page.locator('.exception').waitFor({ state: 'detached' });
   await eventually('it to be settled', async () => (await firm.hub.creel('show', number)).status === 'signed');
   assert.equal(taps.count, 3, 'the inbox, the shipment, the side that stands');
+  // Now it is proven, and what it is told to be stands beside the file.
+  await page.getByRole('link', { name: 'Open the shipment' }).click();
+  const download = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Download the proof' }).click();
+  assert.equal(await (await download).failure(), null);
+  await page.getByText(/^Valid: /).waitFor();
 });
 
 /** What was built on a record that was taken back is one matter, and is settled as one. */

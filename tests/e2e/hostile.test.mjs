@@ -240,7 +240,7 @@ test('what no one can mean, but a device can say, breaks no screen', async () =>
   const shipments = ['M20260601-0009'];
   const { hash } = await (await firm.hub.post('/photos', picture([5, 5, 5]))).json();
   const says = [
-    ['/plans', { shipments, fields: { window: [-1e18, 1e18], amount_due: -1e15, stop: 4_294_967_295, run: 'x\u202ey', handling: 'x\ny \u2066' } }],
+    ['/plans', { shipments, fields: { window: [0, 1e18], amount_due: -1e15, stop: 4_294_967_295, run: 'x\u202ey', handling: 'x\ny \u2066' } }],
     ['/records', { shipments, record: { step: 'picked', photos: [hash, hash], collected: 1e15 } }],
   ];
   for (const [path, body] of says) assert.equal((await firm.hub.post(path, body)).status, 200);

@@ -212,20 +212,20 @@ test('the first screen of each role needs at most 150 KB of script and style', a
   for (const [who, home] of Object.entries({ hub: 'board', driver: 'driver', shop: 'shop', picker: 'picker', viewer: 'boss' })) {
     const page = await firm.page(devices[who]);
     await page.goto('about:blank');
-    const loaded = new Set();
+    const files = new Set();
     page.on('request', (request) => {
       const { pathname } = new URL(request.url());
-      if (/\.m?js$|\.css$/.test(pathname)) loaded.add(pathname);
+      if (/\.m?js$|\.css$/.test(pathname)) files.add(pathname);
     });
     await page.goto(`http://${devices[who].http}/#/${home}`);
     await page.locator('main h1').first().waitFor({ state: 'attached' });
     await page.waitForLoadState('load');
     await loaded(page);
     await settled(page);
-    const texts = await page.evaluate((paths) => Promise.all(paths.map(async (path) => (await fetch(path)).text())), [...loaded]);
+    const texts = await page.evaluate((paths) => Promise.all(paths.map(async (path) => (await fetch(path)).text())), [...files]);
     const bytes = texts.reduce((sum, text) => sum + brotliCompressSync(text).length, 0);
-    assert.ok(loaded.size > 3, `${who}: only ${[...loaded]}`);
-    assert.ok(bytes <= 150_000, `${who}: ${bytes} bytes: ${[...loaded]}`);
+    assert.ok(files.size > 3, `${who}: only ${[...files]}`);
+    assert.ok(bytes <= 150_000, `${who}: ${bytes} bytes: ${[...files]}`);
     if (shots) console.log(`# ${who}: ${bytes} bytes of script and style`);
     await page.context().close();
   }

@@ -255,13 +255,18 @@ fn standing(view: &View, entry: &TimelineEntry, teller: &Teller<'_>) -> Option<L
     })
 }
 
-/// Why nothing is proven of a shipment without a choice: what contradicts its record that decides, or that record's signature. None if
-/// nothing decides or nothing is contradicted.
-pub fn contradicted(view: &View, workflow: Option<&Workflow>) -> Option<Label> {
-    let decides = view.timeline.iter().find(|entry| entry.standing == Some(Standing::Decides))?.edit;
+/// Why nothing is proven of a shipment without a choice: no record decides, or the one that does is contradicted, or its signature
+/// is. None if it is for neither of these.
+pub fn unproven(view: &View, workflow: Option<&Workflow>) -> Option<Label> {
+    let Some(decides) = view.timeline.iter().find(|entry| entry.standing == Some(Standing::Decides)) else {
+        return Some(both(
+            "这票货还没有有效的记录，没有可以证明的内容。",
+            "No record of this shipment stands yet, so there is nothing to prove.",
+        ));
+    };
     let contradictions = || view.exceptions.iter().filter(|found| found.kind == ExceptionKind::Contradiction);
-    let found = contradictions().find(|found| found.edits.contains(&decides)).or_else(|| contradictions().next())?;
-    let words = Teller::new(&view.timeline, workflow).exception(found);
+    let of_it = contradictions().find(|found| found.edits.contains(&decides.edit));
+    let words = Teller::new(&view.timeline, workflow).exception(of_it.or_else(|| contradictions().next())?);
     Some(both(
         format!("要证明的记录有争议。{}裁定之前，只能选定一方的记录来证明。", words.zh),
         format!(

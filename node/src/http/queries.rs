@@ -157,10 +157,10 @@ pub(super) async fn verify(
         Ok(_) => return Err(unexpected_reply()),
         Err(Refusal::Invalid(why)) => {
             let shown = shown(&api, shipment).await?;
-            let contradicted = words::contradicted(&shown.view, shown.workflow.as_deref()).filter(|_| !is_chosen);
-            let (en, zh) = match contradicted {
+            let unproven = words::unproven(&shown.view, shown.workflow.as_deref()).filter(|_| !is_chosen);
+            let (en, zh) = match unproven {
                 Some(words) => (words.en, words.zh),
-                None => (why.clone(), format!("尚无可验证的签收证明（{why}）")),
+                None => (why.clone(), format!("没有可以验证的证明（{why}）")),
             };
             return told(false, en, zh);
         }
