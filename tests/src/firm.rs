@@ -13,7 +13,7 @@ use ed25519_dalek::SigningKey;
 use std::cell::Cell;
 
 /// The members every made-up firm has: name, role, party.
-const MEMBERS: [(&str, Role, Option<&str>); 8] = [
+const MEMBERS: [(&str, Role, Option<&str>); 9] = [
     ("dora", Role::Dispatcher, None),
     ("dirk", Role::Dispatcher, None),
     ("pia", Role::Picker, None),
@@ -22,6 +22,8 @@ const MEMBERS: [(&str, Role, Option<&str>); 8] = [
     ("west-lake", Role::Shop, Some("shop:west-lake")),
     ("east-gate", Role::Shop, Some("shop:east-gate")),
     ("vera", Role::Viewer, None),
+    // A role of a later version.
+    ("una", Role::Unknown, Some("driver:una")),
 ];
 
 /// When everything happens, unless a test says otherwise: 2026-03-01, in milliseconds since the Unix epoch.
@@ -43,7 +45,12 @@ pub struct Firm {
 impl Firm {
     /// A firm that follows a preset.
     pub fn following(preset: &str) -> Self {
-        let toml = Workflow::preset(preset).expect("the test names a preset").to_owned();
+        Self::with_workflow(Workflow::preset(preset).expect("the test names a preset"))
+    }
+
+    /// A firm that follows a workflow of its own.
+    pub fn with_workflow(toml: &str) -> Self {
+        let toml = toml.to_owned();
         let (root, issuer) = (key_of("root"), key_of("issuer"));
         let hub = Identity { device: key_of("hub"), issuer: Some(issuer.clone()) };
         let (mut roster, _) = found("Made-up Tackle", &root, &hub, toml, NOON).expect("a preset can be published");
@@ -54,6 +61,17 @@ impl Firm {
             roster.append(&entry).expect("what was just written follows");
         }
         Self { roster, taps: Cell::new(0) }
+    }
+
+    /// The member whose key that is.
+    pub fn name_of(key: &DeviceKey) -> Option<&'static str> {
+        let names = MEMBERS.iter().map(|(name, ..)| *name).chain(["hub"]);
+        names.into_iter().find(|name| key_of(name).verifying_key().to_bytes() == key.0)
+    }
+
+    /// Counts taps from the beginning, so that the same story is the same edits.
+    pub fn begin_again(&self) {
+        self.taps.set(0);
     }
 
     /// The firm's workflow.

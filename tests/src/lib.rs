@@ -3,6 +3,9 @@
 //!
 //! What is left out: processes, sockets and disks. The scenarios under `tests/` that need them start the real `creel`.
 
+pub mod bends;
 pub mod firm;
+pub mod histories;
+pub mod lone;
 pub mod oracle;
 pub mod sim;

@@ -1,17 +1,18 @@
 //! Single cores, to whom a test speaks as their peers and people: letting go, who brings back what was let go of, the list of photos, and
 //! taps that are used twice.
 
-use creel_protocol::core::io::{Act, Input, Keep, Named, Now, Output, Query, Refusal, Reply};
-use creel_protocol::core::{Core, Identity, joined, keys};
+use creel_protocol::core::io::{Act, Input, Named, Query, Refusal, Reply};
+use creel_protocol::core::keys;
 use creel_protocol::edit::Edit;
 use creel_protocol::edit::action::PlanFields;
 use creel_protocol::id::{DeviceKey, DocumentId, EditId, FileHash, Tap};
 use creel_protocol::roster::{Change, Enrol, Role};
 use creel_protocol::store::{Batch, Store as _};
 use creel_protocol::sync::Frame;
-use creel_protocol::sync::frame::{Hello, Holds, Parting};
-use creel_storage::{Engine as _, MemoryEngine};
+use creel_protocol::sync::frame::{Holds, Parting};
+use creel_storage::Engine as _;
 use creel_tests::firm::{Firm, NOON, key_of};
+use creel_tests::lone::Node;
 
 /// The sessions.
 const PHONE: u64 = 1;
@@ -37,72 +38,6 @@ fn firm() -> Firm {
 /// A plan that gives a shipment to another driver.
 fn to(firm: &Firm, driver: &str, document: DocumentId, after: EditId) -> Edit {
     firm.plan("dora", document, &[after], PlanFields { driver: Some(format!("driver:{driver}")), ..Default::default() })
-}
-
-struct Node {
-    core: Core,
-    engine: MemoryEngine,
-    hello: Hello,
-    now: u64,
-    replies: Vec<Result<Reply, Refusal>>,
-}
-
-impl Node {
-    fn of(firm: &Firm, who: &str) -> Self {
-        let mut engine = MemoryEngine::default();
-        engine.apply(&joined(&firm.roster)).expect("memory takes a batch");
-        let issuer = (who == "hub").then(|| key_of("issuer"));
-        let (core, batch) = Core::open(&engine, Identity { device: key_of(who), issuer }).expect("it is a member");
-        batch.iter().for_each(|batch| engine.apply(batch).expect("memory takes a batch"));
-        let roster = &firm.roster;
-        let hello = Hello::of(roster.organisation(), roster.height(), roster.head());
-        Self { core, engine, hello, now: NOON, replies: Vec::new() }
-    }
-
-    /// One step, everything it commits made durable, and whatever is sent then.
-    fn feed(&mut self, input: Input) -> Vec<(u64, Frame)> {
-        let (mut said, mut inputs) = (Vec::new(), vec![input]);
-        while let Some(input) = inputs.pop() {
-            for output in self.core.step(&self.engine, Now(self.now), input) {
-                match output {
-                    Output::Commit { commit, batch } => {
-                        self.engine.apply(&batch).expect("memory takes a batch");
-                        inputs.insert(0, Input::Committed { commit });
-                    }
-                    Output::Send { session, frame } => said.push((session, frame)),
-                    Output::Reply { reply, .. } => self.replies.push(reply),
-                    Output::Failed(error) => panic!("{error}"),
-                    _ => {}
-                }
-            }
-        }
-        said
-    }
-
-    fn meet(&mut self, session: u64, who: &str, dialled: bool) {
-        self.feed(Input::Connected { session, peer: device(who), dialled });
-        self.hear(session, Frame::Hello(self.hello.clone()));
-    }
-
-    fn hear(&mut self, session: u64, frame: Frame) -> Vec<(u64, Frame)> {
-        self.feed(Input::Received { session, frame, refused: Vec::new() })
-    }
-
-    fn hear_edits(&mut self, session: u64, edits: &[&Edit]) -> Vec<(u64, Frame)> {
-        self.hear(session, Frame::Edits(edits.iter().copied().cloned().collect()))
-    }
-
-    fn tidy(&mut self, keep: u64) -> Vec<(u64, Frame)> {
-        self.feed(Input::Tidy { keep: Keep { closed_ms: keep, left_ms: keep } })
-    }
-
-    fn rest(&mut self) -> Vec<(u64, Frame)> {
-        let mut said = Vec::new();
-        while self.core.has_background_work() {
-            said.extend(self.feed(Input::Idle));
-        }
-        said
-    }
 }
 
 /// To whom edits of a document are sent, in order and each once.

@@ -44,6 +44,7 @@ fn keys_vector() -> Vector {
         ("n", hex(keys::number("SO-1001", &DOCUMENT))),
         ("p", hex(keys::party("driver:li-wei", &DOCUMENT))),
         ("x", hex(keys::stale(&DOCUMENT))),
+        ("o", hex(keys::photo_from(&creel_protocol::id::FileHash([0x66; 32]), &DEVICE))),
         ("g", hex(keys::gone(&DOCUMENT))),
         ("l", hex(keys::released(&DEVICE, &DOCUMENT))),
         ("m-rules", hex(keys::rules())),

@@ -11,7 +11,7 @@ use crate::proof;
 use crate::shipment::effect::Effects;
 use crate::shipment::exceptions::SHOWN_PER_PAIR;
 use crate::shipment::replay::Replayed;
-use crate::shipment::view::detail;
+use crate::shipment::view::{NO_STATUS, detail};
 use crate::shipment::{Void, time};
 use crate::store::{Store, StoreError};
 use std::sync::Arc;
@@ -99,7 +99,8 @@ impl Filter {
             Term::Run(run) => summary.run == *run,
             Term::Consignee(consignee) => summary.consignee.to_lowercase().contains(consignee),
             Term::Exception => summary.exceptions > 0,
-            Term::Open => summary.outcome.is_empty(),
+            // What nobody who may has opened is no shipment that is under way.
+            Term::Open => summary.outcome.is_empty() && summary.status != NO_STATUS,
             Term::Since(date) => summary.opened.as_str() >= date.as_str(),
             // They are looked up by themselves.
             Term::Ids(_) => true,

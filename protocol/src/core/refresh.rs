@@ -14,7 +14,8 @@ use crate::shipment::{History, Render};
 use crate::store::{Store, StoreError};
 use crate::sync::JournalEntry;
 use crate::sync::fingerprint::digest;
-use std::collections::BTreeSet;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Documents refreshed in one idle step: a few milliseconds of work.
@@ -113,7 +114,7 @@ impl Core {
             opened: at(&|entry| entry.action == "open"),
             since: at(&|entry| entry.standing == Some(Standing::Decides)),
             messages: view.timeline.iter().filter(|entry| entry.counted && entry.action == "say").count() as u64,
-            lines: view.plan.get("lines").and_then(|lines| lines.as_array()).map_or(0, Vec::len) as u64,
+            lines: ordered_lines(&view.plan),
             kinds: kinds.into_iter().collect(),
             workflow: view.workflow.clone(),
             due: view.plan.get("amount_due").and_then(serde_json::Value::as_i64),
@@ -197,6 +198,12 @@ impl Core {
     pub(super) fn history<S: Store>(&self, step: &Step<'_, S>, document: &DocumentId) -> Result<History, StoreError> {
         Ok(History::new(self.edits_of(&step.overlay, document)?))
     }
+}
+
+/// Lines of goods, without those that are no longer part of the order.
+fn ordered_lines(plan: &BTreeMap<String, Value>) -> u64 {
+    let lines = plan.get("lines").and_then(Value::as_array).into_iter().flatten();
+    lines.filter(|line| line.get("withdrawn").and_then(Value::as_bool) != Some(true)).count() as u64
 }
 
 /// What people want to see in a list although it contradicts nothing: goods that were missing or damaged by a record that stands, and

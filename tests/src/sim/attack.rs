@@ -74,7 +74,7 @@ impl World {
         let documents = self.documents(at);
         let document = self.rng.pick(&documents).copied().unwrap_or_default();
         let random = EditId(self.rng.bytes());
-        match self.rng.between(0, 11) {
+        match self.rng.between(0, 14) {
             0 => (0..self.rng.between(0, 400)).map(|_| self.rng.bytes::<1>()[0]).collect(),
             1 => {
                 let mut bytes = Frame::Ack(vec![random]).to_cbor();
@@ -125,6 +125,11 @@ impl World {
                 let edits = self.forged_edits(document, roster);
                 Frame::Edits(edits).to_cbor()
             }
+            9..=11 => {
+                let edits = self.hostile_edits(at, document, roster);
+                self.nodes[at].planted.insert(document);
+                Frame::Edits(edits).to_cbor()
+            }
             _ => {
                 let edit = self.void_edit(at, document, roster);
                 self.nodes[at].planted.insert(edit.document);
@@ -171,13 +176,82 @@ impl World {
         edits
     }
 
-    /// An edit that every node keeps and none counts, signed with a real member's key.
-    fn void_edit(&mut self, at: usize, document: DocumentId, roster: &Roster) -> Edit {
+    /// Edits by which a member tries to bend what others stated: floods, taps used again, keys of a later version.
+    fn hostile_edits(&mut self, at: usize, document: DocumentId, roster: &Roster) -> Vec<Edit> {
+        let key = key_of("mallory");
+        let held = self.edits_at(at, &document);
         let heads: Vec<EditId> =
             keys::read(&self.nodes[at].engine, &keys::heads(&document)).ok().flatten().unwrap_or_default();
+        let heads = heads.into_iter().take(64).collect::<Vec<_>>();
+        let some =
+            held.iter().map(|edit| edit.id).nth(self.rng.below(held.len().max(1))).into_iter().collect::<Vec<_>>();
+        let mut edits = Vec::new();
+        let mut make = |world: &mut Self, after: &[EditId], tap: Option<Tap>, action: RawAction| {
+            let mut statement = world.statement(&key, roster.head(), after.to_vec(), action);
+            statement.tap = tap.unwrap_or(statement.tap);
+            let edit =
+                Edit::sign(&world.organisation, Some(document), statement, &key).expect("it is within the limits");
+            let id = edit.id;
+            world.crafted.insert(id);
+            edits.push(edit);
+            id
+        };
+        let signed = |receiver: String| {
+            Action::Record(Record { step: "signed".to_owned(), receiver: Some(receiver), ..Record::default() }).to_raw()
+        };
+        match self.rng.between(0, 4) {
+            0 => {
+                // Signatures by many receivers contradict each other and everybody else's.
+                for number in 0..30 {
+                    make(self, &heads, None, signed(format!("R{number}")));
+                }
+            }
+            1 => {
+                // More heads than an edit can name, that know nothing.
+                for number in 0..70 {
+                    let say = Action::Say(Say::of(&format!("nothing {number}"))).to_raw();
+                    make(self, &[], None, say);
+                }
+            }
+            2 => {
+                // One tap for several actions, and one action by one tap several times, knowing each other or not.
+                let tap = Some(Tap(self.rng.bytes()));
+                let first = make(self, &heads, tap, signed("Wang".to_owned()));
+                make(self, &some, tap, signed("Wang".to_owned()));
+                make(self, &some, tap, Action::Say(Say::of("by the same tap")).to_raw());
+                make(self, &[first], tap, Action::Say(Say::of("by the same tap")).to_raw());
+                make(self, &[first], tap, signed("Wang".to_owned()));
+            }
+            3 => {
+                // Keys of a later version, of which one must be known.
+                for (key, passed_over) in [(40_u8, true), (100, true), (127, true), (128, false)] {
+                    let body = [&b"\xa2\x01\x65grown\x18"[..], &[key], b"\xa1\x01\x02"].concat();
+                    let id = make(self, &heads, None, RawAction { kind: 5, version: 1, body: Bytes(body) });
+                    if passed_over {
+                        self.grown.insert(id);
+                    }
+                }
+            }
+            _ => {
+                let tap = Some(Tap(self.rng.bytes()));
+                make(self, &some, tap, signed("Chen".to_owned()));
+                make(self, &heads, None, Action::Say(Say::of("between")).to_raw());
+            }
+        }
+        edits
+    }
+
+    /// An edit that every node keeps and none counts, signed with a real member's key.
+    fn void_edit(&mut self, at: usize, document: DocumentId, roster: &Roster) -> Edit {
+        let mut heads: Vec<EditId> =
+            keys::read(&self.nodes[at].engine, &keys::heads(&document)).ok().flatten().unwrap_or_default();
+        heads.truncate(64);
         let records = self.edits_at(at, &document);
-        let others =
-            records.iter().find(|edit| matches!(Action::from_raw(&edit.statement.action), Ok(Action::Record(_))));
+        let others = records.iter().find(|edit| {
+            // What is her own she may take back.
+            let own = edit.statement.author.0 == key_of("mallory").verifying_key().to_bytes();
+            !own && matches!(Action::from_raw(&edit.statement.action), Ok(Action::Record(_)))
+        });
         let others = others.map_or(EditId([1; 32]), |edit| edit.id);
         let mallorys = PlanFields { driver: Some("driver:mallory".to_owned()), ..PlanFields::default() };
         let record = |step: &str| Action::Record(Record { step: step.to_owned(), ..Record::default() }).to_raw();

@@ -1,14 +1,14 @@
 //! What is demanded when the faults have ended and the nodes have fallen silent.
 
 use super::world::{Request, World};
-use creel_protocol::core::io::{Input, Query, Reply, Shown};
+use creel_protocol::core::io::{Act, Input, Query, Reply, Shown};
 use creel_protocol::core::keys;
 use creel_protocol::edit::Edit;
-use creel_protocol::id::{DocumentId, EditId};
+use creel_protocol::id::{DocumentId, EditId, Tap};
 use creel_protocol::shipment::Render;
+use creel_protocol::shipment::view::{NO_STATUS, TimelineEntry};
 use creel_protocol::store::Store as _;
 use creel_protocol::sync::fingerprint::digest;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 type Holdings = BTreeMap<DocumentId, BTreeSet<EditId>>;
@@ -142,7 +142,7 @@ impl World {
                 return Err(format!("edit {} was refused and is there all the same", edit.short()));
             }
             let twin = taps.insert((seen.author, seen.tap), edit);
-            if twin.is_some() && !self.forked {
+            if twin.is_some() && !self.forked && !self.crafted.contains(edit) {
                 return Err(format!("edit {} repeats a tap", edit.short()));
             }
         }
@@ -188,16 +188,21 @@ impl World {
             return Err(format!("{document} shows {told} of {} edits", edits.len()));
         }
         // Its own node checked all of it before the ✓; only a device that forgot or was copied repeats a tap.
-        let honest = edits.iter().find(|edit| !self.void.contains(&edit.id) && !counted.contains(&edit.id));
+        let crafted = |edit: &EditId| self.void.contains(edit) || self.crafted.contains(edit);
+        let honest = edits.iter().find(|edit| !crafted(&edit.id) && !counted.contains(&edit.id));
         if let Some(edit) = honest.filter(|_| !self.forked) {
             return Err(format!("edit {} was acknowledged by its own node and is void", edit.id.short()));
+        }
+        let unread = |entry: &&TimelineEntry| self.grown.contains(&entry.edit) && entry.why_not == Some("malformed");
+        if let Some(entry) = shown.view.timeline.iter().find(unread) {
+            return Err(format!("edit {} is void for a key of a later version", entry.edit.short()));
         }
         self.judge_shuffled(document, &edits, shown)?;
         self.exceptions += shown.view.exceptions.len();
         let Some(core) = &self.nodes[0].core else { return Ok(()) };
         let expected = crate::oracle::view(&edits, core.roster());
         let seen = serde_json::to_value(&shown.view).map_err(|error| error.to_string())?;
-        match difference(&seen, &expected) {
+        match crate::histories::difference(&seen, &expected) {
             None => Ok(()),
             Some(where_) => Err(format!("{document} differs from the oracle's view at {where_}")),
         }
@@ -230,6 +235,25 @@ impl World {
         }
     }
 
+    /// Whatever was sent there, somebody can still write to every shipment that was opened.
+    pub(super) fn judge_acts(&mut self) -> Result<(), String> {
+        for document in self.documents(0) {
+            if self.show(0, document)?.view.status == NO_STATUS {
+                continue;
+            }
+            let request = self.request(Request::Show);
+            let act = Act::Say { shipment: document.to_string(), text: "last word".to_owned() };
+            let tap = Tap(self.rng.bytes());
+            self.feed(0, Input::Act { request, tap, by: None, act });
+            self.synced(0);
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
+            self.answers.remove(&request);
+        }
+        Ok(())
+    }
+
     /// When everybody has everything, a new connection finds that out, and sends no edit again.
     pub(super) fn reconnect_in_peace(&mut self) -> Result<(), String> {
         self.quiet("after the judgement")?;
@@ -245,24 +269,5 @@ impl World {
         }
         self.edits_sent = 0;
         Ok(())
-    }
-}
-
-/// Where two values differ first.
-fn difference(one: &Value, other: &Value) -> Option<String> {
-    match (one, other) {
-        (Value::Object(ones), Value::Object(others)) => {
-            let keys: BTreeSet<&String> = ones.keys().chain(others.keys()).collect();
-            keys.into_iter().find_map(|key| {
-                let found = difference(ones.get(key).unwrap_or(&Value::Null), others.get(key).unwrap_or(&Value::Null))?;
-                Some(format!("{key}.{found}"))
-            })
-        }
-        (Value::Array(ones), Value::Array(others)) if ones.len() == others.len() => {
-            let found = |(nth, (one, other))| Some(format!("{nth}.{}", difference(one, other)?));
-            ones.iter().zip(others).enumerate().find_map(found)
-        }
-        _ if one == other => None,
-        _ => Some(format!(": {one} and should be {other}")),
     }
 }

@@ -13,7 +13,7 @@ mod faults;
 mod judge;
 mod link;
 mod photos;
-mod rng;
+pub mod rng;
 mod shell;
 mod trace;
 mod world;

@@ -158,6 +158,10 @@ pub(super) struct World {
     pub(super) tapped: BTreeSet<Tap>,
     /// Edits that were crafted to be void; and such as no node may ever keep.
     pub(super) void: BTreeSet<EditId>,
+    /// Edits that were crafted and may count.
+    pub(super) crafted: BTreeSet<EditId>,
+    /// Those of them with keys that a reader passes over.
+    pub(super) grown: BTreeSet<EditId>,
     pub(super) poison: BTreeSet<EditId>,
     pub(super) secrets: BTreeMap<usize, Vec<u8>>,
     pub(super) frames: usize,
@@ -209,6 +213,8 @@ impl World {
             refused_taps: BTreeSet::new(),
             tapped: BTreeSet::new(),
             void: BTreeSet::new(),
+            crafted: BTreeSet::new(),
+            grown: BTreeSet::new(),
             poison: BTreeSet::new(),
             secrets: BTreeMap::new(),
             frames: 0,
@@ -347,7 +353,8 @@ impl World {
         self.fetch_all()?;
         self.judge()?;
         self.judge_photos()?;
-        self.reconnect_in_peace()
+        self.reconnect_in_peace()?;
+        self.judge_acts()
     }
 
     fn next_event(&mut self) -> Result<bool, String> {

@@ -13,6 +13,8 @@ cargo xtask COMMAND
 
   test            everything CI runs: format, lints, tests, screens, planted bugs, interop, a browser, simulator, a demo
   test --quick    format, lints and tests only
+  soak            what takes hours: 10,000 seeds of the simulator, 100,000 random histories against the oracle and in
+                  another language, 10,000 searched for bends, 200 power cuts
   picture         makes the pictures in docs: what the demo prints, and its page
   shots FOLDER    a picture of every screen, zh and en, phone and desktop
   bench NAME      a bench whose figures stand in docs/benchmarks.md: board, drivers, durable, flight, ingest,
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
     let done = match words[..] {
         ["test"] => test(false),
         ["test", "--quick"] => test(true),
+        ["soak"] => soak(),
         ["bench", "sync", ref more @ ..] => sync(more),
         ["bench", "board"] => web::board(),
         ["bench", name] => bench(name),
@@ -112,11 +115,30 @@ fn test(quick: bool) -> Result<(), String> {
         interop(&mut steps)?;
         // All at once: each package by itself would build their dependencies again, with other features.
         steps.run("release build", &mut cargo(&["build", "--release", "--workspace", "--bins"]))?;
+        check_random(&mut steps, 1, 2_000)?;
         web::walk(&mut steps)?;
-        steps.run("simulator", Command::new(built("sim")).args(["--seeds", "0..1000"]))?;
+        steps.run("simulator", Command::new(built("sim")).args(["--seeds", "0..600"]))?;
         steps.run("demo", Command::new(built("creel")).args(["demo", "--json"]))?;
     }
     println!("\nall steps passed in {} s", steps.began.elapsed().as_secs());
+    println!("{} passed, 0 failed", steps.passed);
+    Ok(())
+}
+
+/// What takes too long for every change. Each step replays by itself, with the seeds that it prints.
+fn soak() -> Result<(), String> {
+    let mut steps = Steps::new();
+    steps.run("release build", &mut cargo(&["build", "--release", "--workspace", "--bins"]))?;
+    steps.run("simulator", Command::new(built("sim")).args(["--seeds", "0..10000"]))?;
+    let histories = ["--judge", "--seed", "1", "--count", "100000"];
+    steps.run("histories against the oracle", Command::new(built("histories")).args(histories))?;
+    interop(&mut steps)?;
+    check_random(&mut steps, 2, 20_000)?;
+    steps.run("bends", Command::new(built("bends")).args(["--seed", "1", "--count", "10000"]))?;
+    steps.run(
+        "power cuts",
+        cargo(&["test", "--release", "--package", "creel", "--test", "power_cuts"]).env("CREEL_POWER_CUTS", "200"),
+    )?;
     println!("{} passed, 0 failed", steps.passed);
     Ok(())
 }
@@ -153,7 +175,25 @@ fn interop(steps: &mut Steps) -> Result<(), String> {
     steps.run(
         "interop: a proof with any one byte changed does not",
         Command::new(&inside).arg(&script).arg("--mutate").arg("--vector").arg(&wire),
-    )
+    )?;
+    let vectors = root().join("docs/vectors/histories.jsonl");
+    steps.run("interop: histories give their views", Command::new(&inside).arg(checker()).arg(vectors))
+}
+
+/// An implementation of docs/status.md in Python, from the document alone.
+fn checker() -> PathBuf {
+    root().join("tests/interop/check_histories.py")
+}
+
+/// Random hostile histories give the same views in another language. The environment is that of [`interop`].
+fn check_random(steps: &mut Steps, seed: u64, count: u64) -> Result<(), String> {
+    let path = root().join("target/histories.jsonl");
+    let file = std::fs::File::create(&path).map_err(|why| format!("could not write {}: {why}", path.display()))?;
+    let (seed, count) = (seed.to_string(), count.to_string());
+    let arguments = ["--seed", &seed, "--count", &count];
+    steps.run("random histories", Command::new(built("histories")).args(arguments).stdout(file))?;
+    let python = root().join("target/interop-venv/bin/python");
+    steps.run("interop: random histories give the same views", Command::new(python).arg(checker()).arg(path))
 }
 
 /// creel beside other systems. Their drivers are a workspace of their own, so that nothing of them is in creel's lock file.
