@@ -220,11 +220,15 @@ def or_empty_note(value):
     return is_note(value, may_be_empty=True)
 
 
+CLEARABLE = ("place", "window", "stop", "amount_due", "service")
+LINE_CLEARABLE = ("quantity", "weight", "volume", "price")
+
+
 def is_cleared(body, key, table, names):
     """Whether the names in `cleared` may stand there."""
     keys = {name: number for number, (name, _) in table.items()}
     cleared = body.get(key, [])
-    return is_once(cleared) and all(name in names and keys[name] not in body for name in cleared)
+    return is_once(cleared) and not any(name in names and keys[name] in body for name in cleared)
 
 
 def is_line(line):
@@ -234,7 +238,7 @@ def is_line(line):
         and all_texts(line, (2, 3, 5, 6, 12), or_empty)
         and line.get(4, 0) >= 0
         and (line.get(7, "") == "" or is_date(line[7]))
-        and is_cleared(line, 13, LINE, ("quantity", "weight", "volume", "price"))
+        and is_cleared(line, 13, LINE, LINE_CLEARABLE)
     )
 
 
@@ -250,7 +254,7 @@ def is_plan(plan):
         and all(party == "" or is_party(party) for party in (plan.get(6, ""), *parties.values()))
         and all(map(is_line, lines))
         and is_once([line[1] for line in lines])
-        and is_cleared(plan, 19, PLAN_FIELDS, ("place", "window", "stop", "amount_due", "service"))
+        and is_cleared(plan, 19, PLAN_FIELDS, CLEARABLE)
     )
 
 
@@ -325,12 +329,13 @@ def writes(plan):
                 yield f"parties/{kind}", party
         elif key == 19:
             for name in value:
-                yield name, ""
+                if name in CLEARABLE:
+                    yield name, ""
         elif key == 13:
             for line in value:
                 for line_key, line_value in line.items():
                     if line_key == 13:
-                        for name in line_value:
+                        for name in filter(LINE_CLEARABLE.__contains__, line_value):
                             yield f"lines/{line[1]}/{name}", ""
                     elif line_key in LINE:
                         yield f"lines/{line[1]}/{LINE[line_key][0]}", line_value
@@ -752,11 +757,7 @@ class Judge:
             known = 0
             for edit, _ in all_writes:
                 known |= edit.knows
-            candidates = sorted((write for write in all_writes if not write[0].bit & known), key=lambda write: write[0].order())
-            first = {}
-            for edit, value in candidates:
-                first.setdefault((type(value), value), (edit, value))
-            found[register] = list(first.values())
+            found[register] = sorted((write for write in all_writes if not write[0].bit & known), key=lambda write: write[0].order())
         return found
 
     def plan(self, registers):
@@ -782,14 +783,18 @@ class Judge:
         found = []
         for register in sorted(registers, key=str.encode):
             candidates = registers[register]
-            if len(candidates) < 2:
+            different = {(type(value), value) for _, value in candidates}
+            if len(different) < 2:
                 continue
-            values, of_author = [], defaultdict(int)
+            values, of_author, told = [], defaultdict(int), set()
             for edit, value in candidates:
-                of_author[edit.author] += 1
-                if of_author[edit.author] <= CANDIDATES_OF_ONE and len(values) < CANDIDATES_SHOWN:
+                if (type(value), value) in told:
+                    continue
+                if of_author[edit.author] < CANDIDATES_OF_ONE and len(values) < CANDIDATES_SHOWN:
+                    of_author[edit.author] += 1
+                    told.add((type(value), value))
                     values.append({"value": value, "edit": edit.id.hex(), "author": edit.member.name, "role": edit.role_shown})
-            found.append({"field": register, "values": values, "more": len(candidates) - len(values)})
+            found.append({"field": register, "values": values, "more": len(different) - len(values)})
         return found
 
     def entry(self, edit, behind, ahead):

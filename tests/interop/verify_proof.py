@@ -134,6 +134,7 @@ def verify(data):
         demand(not between, "edits lead to a signature that is not there")
         return shown
     check_record("the signature", signature, signature_enrolment, signature_named, opened)
+    demand(3 in signature.body and signature.id != record.id, "what stands beside the record is no other signature")
     last = record
     for edit in between:
         demand(edit.document == record.document, "an edit between is about another document")

@@ -39,6 +39,10 @@ def is_string(value):
     return type(value) is str
 
 
+def is_filled(value):
+    return is_string(value) and value != ""
+
+
 def is_rank(value):
     return type(value) is int and 0 <= value <= RANK_MAX
 
@@ -60,12 +64,12 @@ def is_table(fields):
     return test
 
 
-LABEL = is_table({"zh": (is_string, True), "en": (is_string, True)})
+LABEL = is_table({"zh": (is_filled, True), "en": (is_filled, True)})
 EPCIS = is_table({"bizStep": (is_string, True), "disposition": (is_string, True)})
 STEP = is_table(
     {
         "key": (lambda value: is_string(value) and bool(re.fullmatch("[a-z0-9_]{1,64}", value)), True),
-        "label": (lambda value: LABEL(value) and value["zh"] != "" and value["en"] != "", True),
+        "label": (LABEL, True),
         "colour": (lambda value: is_string(value) and bool(re.fullmatch("#[0-9a-fA-F]{6}", value)), True),
         "rank": (is_rank, True),
         "equal": (is_boolean, False),
@@ -78,7 +82,7 @@ STEP = is_table(
 )
 TOP = is_table(
     {
-        "name": (is_string, True),
+        "name": (is_filled, True),
         "label": (LABEL, True),
         "step": (lambda value: type(value) is list and all(map(STEP, value)), True),
     }
@@ -108,7 +112,7 @@ def read_workflow(text):
         return None
     steps = [Step(place, step) for place, step in enumerate(top["step"])]
     workflow = Workflow(top["name"], steps)
-    if len(workflow.steps) < len(steps) or "created" not in workflow.steps:
+    if len(workflow.steps) < len(steps) or "created" not in workflow.steps or workflow.steps["created"].outcome:
         return None
     if any(way not in workflow.steps for step in steps for way in step.ways):
         return None

@@ -276,7 +276,7 @@ impl Oracle<'_> {
 
     // Section 4: the plan.
 
-    /// The candidates of each register, in order, each value once.
+    /// The candidates of each register, in order.
     fn registers(&self) -> BTreeMap<String, Vec<(Value, EditId)>> {
         let mut writes: BTreeMap<String, Vec<(Value, EditId)>> = BTreeMap::new();
         for (id, action) in self.counting() {
@@ -293,13 +293,6 @@ impl Oracle<'_> {
             let all: Vec<EditId> = values.iter().map(|(_, id)| *id).collect();
             values.retain(|(_, id)| !all.iter().any(|later| self.knows(later, id)));
             values.sort_by_key(|(_, id)| (self.standing(id), *id));
-            let mut kept: Vec<(Value, EditId)> = Vec::new();
-            for (value, id) in values.drain(..) {
-                if !kept.iter().any(|(other, _)| *other == value) {
-                    kept.push((value, id));
-                }
-            }
-            *values = kept;
         }
         writes
     }
@@ -644,7 +637,7 @@ impl Oracle<'_> {
             "signed": signed.map(|id| time::rfc3339(self.at(&id))),
             "workflow": self.workflow.map_or("", |workflow| workflow.name.as_str()),
             "plan": plan,
-            "conflicts": registers.iter().filter(|(_, values)| values.len() > 1).map(|(field, values)| self.conflict(field, values)).collect::<Vec<_>>(),
+            "conflicts": registers.iter().filter_map(|(field, values)| self.conflict(field, values)).collect::<Vec<_>>(),
             "timeline": timeline,
             "void_more": left_out,
             "exceptions": exceptions.collect::<Vec<_>>(),
@@ -652,19 +645,23 @@ impl Oracle<'_> {
         })
     }
 
-    fn conflict(&self, field: &str, values: &[(Value, EditId)]) -> Value {
-        let mut of_device: BTreeMap<DeviceKey, usize> = BTreeMap::new();
-        let mut shown = Vec::new();
-        for (value, id) in values {
-            let count = of_device.entry(self.author(id)).or_default();
-            *count += 1;
-            if *count <= 2 && shown.len() < 16 {
-                shown.push(
-                    json!({ "value": value, "edit": id, "author": self.name(id), "role": self.standing(id).0.name() }),
-                );
+    fn conflict(&self, field: &str, values: &[(Value, EditId)]) -> Option<Value> {
+        let mut different: Vec<&Value> = Vec::new();
+        let mut shown: Vec<&(Value, EditId)> = Vec::new();
+        for candidate in values {
+            if !different.contains(&&candidate.0) {
+                different.push(&candidate.0);
+            }
+            let of_author = shown.iter().filter(|other| self.author(&other.1) == self.author(&candidate.1)).count();
+            if of_author < 2 && shown.len() < 16 && shown.iter().all(|other| other.0 != candidate.0) {
+                shown.push(candidate);
             }
         }
-        json!({ "field": field, "more": values.len() - shown.len(), "values": shown })
+        let told = shown.iter().map(|(value, id)| {
+            json!({ "value": value, "edit": id, "author": self.name(id), "role": self.standing(id).0.name() })
+        });
+        let told: Vec<Value> = told.collect();
+        (different.len() > 1).then(|| json!({ "field": field, "more": different.len() - told.len(), "values": told }))
     }
 
     fn name(&self, id: &EditId) -> String {
@@ -800,7 +797,7 @@ fn plan_fits(plan: &PlanFields) -> bool {
 }
 
 fn cleared_fits(cleared: &[String], fields: &[(&str, bool)]) -> bool {
-    once(cleared) && cleared.iter().all(|name| fields.iter().any(|(field, set)| field == name && !set))
+    once(cleared) && !fields.iter().any(|(field, set)| *set && cleared.iter().any(|name| name == field))
 }
 
 fn line_fits(line: &Line) -> bool {
@@ -924,7 +921,8 @@ fn written(plan: &PlanFields) -> BTreeMap<String, Value> {
     for (kind, party) in &plan.parties {
         written.insert(format!("parties/{kind}"), json!(party));
     }
-    for name in &plan.cleared {
+    let may = ["place", "window", "stop", "amount_due", "service"];
+    for name in plan.cleared.iter().filter(|name| may.contains(&name.as_str())) {
         written.insert(name.clone(), json!(""));
     }
     for line in &plan.lines {
@@ -945,7 +943,11 @@ fn written(plan: &PlanFields) -> BTreeMap<String, Value> {
         field("volume", json!(line.volume));
         field("price", json!(line.price));
         field("withdrawn", json!(line.withdrawn));
-        line.cleared.iter().for_each(|name| field(name, json!("")));
+        for name in ["quantity", "weight", "volume", "price"] {
+            if line.cleared.iter().any(|cleared| cleared == name) {
+                field(name, json!(""));
+            }
+        }
     }
     written
 }

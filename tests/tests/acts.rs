@@ -386,6 +386,9 @@ fn a_void_act_is_refused_in_words() {
         assert!(matches!(hub.act(1, settle(wrong)), Err(Refusal::Void(_))));
     }
     assert!(matches!(hub.act(2, record(open.document, signed(" Wang"))), Err(Refusal::Void(_))));
+    let targets = || Targets::Named(vec![open.document.to_string()]);
+    let misspelt = PlanFields { cleared: vec!["windows".to_owned()], ..PlanFields::default() };
+    assert!(matches!(hub.act(3, Act::Plan { targets: targets(), fields: misspelt }), Err(Refusal::Invalid(_))));
     assert_eq!(hub.edits(open.document).len(), 2, "what was refused left something behind");
     let resolve = Action::Resolve(Resolve { settle: vec![fact.id], uphold: None, note: None });
     hear(&mut hub, &[firm.sign("dora", Some(open.document), &[fact.id], &resolve)]);

@@ -6,7 +6,9 @@ use super::io::{Act, Made, Now, Refusal, Reply, Targets};
 use super::keys;
 use super::query::{Filter, find_edit};
 use super::{Core, Step};
-use crate::edit::action::{Action, LineCount, Measure, Plan, PlanFields, Record, Resolve, Retract, Say};
+use crate::edit::action::{
+    Action, CLEARABLE, LINE_CLEARABLE, LineCount, Measure, Plan, PlanFields, Record, Resolve, Retract, Say,
+};
 use crate::edit::{AFTER_MAX, Edit, Statement};
 use crate::id::{DocumentId, EditId, Tap};
 use crate::roster::Role;
@@ -18,6 +20,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Shipments that one act may be about.
 const TARGETS_MAX: usize = 10_000;
+
+/// A reader passes over names that it does not know; whoever writes one misspelt it.
+fn can_be_cleared(fields: &PlanFields) -> Result<(), Refusal> {
+    let known = |names: &[String], may: &[&str]| match names.iter().find(|name| !may.contains(&name.as_str())) {
+        Some(name) => Err(Refusal::Invalid(format!(
+            "“{name}” can't be named in cleared: {} can. A text is taken back by setting it empty",
+            may.join(", ")
+        ))),
+        None => Ok(()),
+    };
+    known(&fields.cleared, &CLEARABLE)?;
+    fields.lines.iter().try_for_each(|line| known(&line.cleared, &LINE_CLEARABLE))
+}
 
 impl Core {
     pub(super) fn act<S: Store>(
@@ -150,6 +165,7 @@ impl Core {
         targets: Targets,
         fields: &PlanFields,
     ) -> Result<Vec<Made>, Refusal> {
+        can_be_cleared(fields)?;
         let documents = match targets {
             Targets::Named(shipments) => self.find_all(step, &shipments)?,
             Targets::Filter(filter) => {

@@ -12,7 +12,7 @@ use crate::shipment::History;
 use crate::shipment::effect::Effects;
 use crate::shipment::replay::{Register, registers};
 use crate::shipment::view::values_shown;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes of one id in a list.
 const ID_BYTES: usize = 34;
@@ -42,6 +42,7 @@ impl Ground<'_> {
         let mut chosen: Vec<usize> = Vec::new();
         let room = Self::room(action);
         let mut wanted = self.needed(action);
+        wanted.extend(self.about(action));
         wanted.extend(self.by_turns());
         wanted.extend(self.void_heads());
         if planted::is(Bug::VoidHeadsFirst) {
@@ -99,6 +100,30 @@ impl Ground<'_> {
             Action::Open(_) | Action::Measure(_) => Vec::new(),
         };
         own.into_iter().chain(named.iter().filter_map(|id| self.history.place(id))).collect()
+    }
+
+    /// What else people said about the facts that a resolve names: it speaks later than the resolves and retracts that its
+    /// author was shown. One of each device by turns, so that nobody's hundred keep another's one out.
+    fn about(&self, action: &Action) -> Vec<usize> {
+        let Action::Resolve(resolve) = action else { return Vec::new() };
+        let named: BTreeSet<EditId> = resolve.uphold.iter().chain(&resolve.settle).copied().collect();
+        let mut devices: BTreeMap<DeviceKey, Vec<usize>> = BTreeMap::new();
+        for (place, other) in self.effects.counting(self.history) {
+            let about = match other {
+                Action::Resolve(other) => other.uphold.iter().chain(&other.settle).any(|id| named.contains(id)),
+                Action::Retract(other) => named.contains(&other.edit),
+                _ => false,
+            };
+            if about {
+                let of_device = devices.entry(self.history.events()[place].edit.statement.author).or_default();
+                of_device.retain(|before| !self.history.knew(place, *before));
+                of_device.push(place);
+            }
+        }
+        let rounds = devices.values().map(Vec::len).max().unwrap_or(0);
+        (0..rounds)
+            .flat_map(|round| devices.values().filter_map(move |of_device| of_device.get(round).copied()))
+            .collect()
     }
 
     fn values_of(&self, fields: &PlanFields) -> Vec<EditId> {

@@ -279,7 +279,8 @@ impl Core {
         let mut edits = Vec::new();
         for twin in &shipments {
             let history = self.history(step, twin)?;
-            edits.extend(history.events().first().map(|event| event.edit.id));
+            let open = Effects::of(&history, &self.roster).open;
+            edits.extend(open.map(|place| history.events()[place].edit.id));
         }
         Ok(Some(NumberTwice { shipments, edits, more }))
     }

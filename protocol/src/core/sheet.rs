@@ -43,7 +43,7 @@ impl Core {
         let status = Status::of(&history, &effects, workflow, &self.roster);
         let settled = Settled::of(&history, &status);
         let planned = || planned_window(&render.registers).map(|window| window.0);
-        let opened = || history.events().first().map(|opened| opened.edit.statement.at);
+        let opened = || effects.open.map(|place| history.events()[place].edit.statement.at);
         let at = settled.at.or_else(planned).or_else(opened).and_then(|at| i64::try_from(at).ok());
         if !at.is_some_and(|at| (from..to).contains(&at)) {
             return Ok(Vec::new());

@@ -94,15 +94,14 @@ fn not_a_party(party: &str) -> Result<(), Void> {
     wrong(format!("“{party}” is not a party: write kind:name in lower case, such as driver:li-wei or shop:west-lake"))
 }
 
-/// What is taken back is a field that can be, each once, and not set by the same edit.
+/// Each name stands once, and what can be taken back is not set by the same edit. Other names are a later version's, and say
+/// nothing to this one.
 fn check_cleared(cleared: &[String], clearable: &[&str], set: impl Fn(&str) -> bool) -> Result<(), Void> {
     if !each_once(cleared) {
         return wrong("a field is taken back twice");
     }
-    match cleared.iter().find(|name| !clearable.contains(&name.as_str()) || set(name)) {
-        Some(name) => {
-            wrong(format!("“{name}” can't be taken back: {} can, where they are not set too", clearable.join(", ")))
-        }
+    match cleared.iter().find(|name| clearable.contains(&name.as_str()) && set(name)) {
+        Some(name) => wrong(format!("“{name}” is set and taken back by one change")),
         None => Ok(()),
     }
 }

@@ -13,7 +13,7 @@
 use super::effect::Effects;
 use super::history::{Event, History};
 use super::time;
-use crate::edit::action::PlanFields;
+use crate::edit::action::{CLEARABLE, LINE_CLEARABLE, PlanFields};
 use crate::id::EditId;
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, Automerge, AutomergeError, ChangeHash, ObjId, ObjType, ROOT, ReadDoc, ScalarValue, Value};
@@ -73,7 +73,7 @@ pub fn registers(plan: &PlanFields) -> BTreeMap<String, Scalar> {
             registers.insert(key.to_owned(), Scalar::Int(value));
         }
     }
-    for key in &plan.cleared {
+    for key in plan.cleared.iter().filter(|key| CLEARABLE.contains(&key.as_str())) {
         registers.insert(key.clone(), Scalar::Text(String::new()));
     }
     for (kind, party) in &plan.parties {
@@ -108,7 +108,7 @@ pub fn registers(plan: &PlanFields) -> BTreeMap<String, Scalar> {
         if let Some(withdrawn) = line.withdrawn {
             registers.insert(format!("lines/{}/withdrawn", line.line), Scalar::Bool(withdrawn));
         }
-        for key in &line.cleared {
+        for key in line.cleared.iter().filter(|key| LINE_CLEARABLE.contains(&key.as_str())) {
             registers.insert(format!("lines/{}/{key}", line.line), Scalar::Text(String::new()));
         }
     }

@@ -207,7 +207,8 @@ impl Render {
             Action::Open(open) => open.workflow,
             _ => None,
         });
-        let (parties, named) = (parties(history, effects), named(&registers, status.as_ref()));
+        let parties = parties(history, effects, roster);
+        let named = named(&registers, status.as_ref(), &parties);
         Ok(Self {
             workflow,
             edits_hash: edits_hash(history.events().iter().map(|event| event.edit.id), roster),
@@ -224,15 +225,33 @@ impl Render {
 }
 
 /// Automerge has dropped what was overwritten with knowledge; what is left is concurrent. An author could grind Automerge's
-/// winner, so ours is by role and enrolment, and then by edit id. Who set the same value as another before them agrees.
+/// winner, so ours is by role and enrolment, and then by edit id.
 fn put_in_order(values: &mut Register, history: &History, roster: &Roster) {
     values.sort_by_cached_key(|(_, edit)| {
         let place = history.place(edit);
         let standing = place.map(|place| super::standing_of(&history.events()[place].edit, roster));
         (standing.unwrap_or((Role::Unknown, u64::MAX)), *edit)
     });
-    let mut seen = BTreeSet::new();
-    values.retain(|(value, _)| seen.insert(value.clone()));
+}
+
+/// The candidates of a field that are shown: each value once, by the first in order whose device has a place left. So nobody
+/// can take another's value out of sight by setting it too. Also how many values are left out.
+fn shown_of(values: &Register, author: impl Fn(&EditId) -> Option<DeviceKey>) -> (Vec<&(Scalar, EditId)>, usize) {
+    let mut of_device: BTreeMap<DeviceKey, usize> = BTreeMap::new();
+    let mut shown: Vec<&(Scalar, EditId)> = Vec::new();
+    let mut told: BTreeSet<&Scalar> = BTreeSet::new();
+    for candidate in values {
+        let Some(device) = author(&candidate.1).filter(|_| !told.contains(&candidate.0)) else { continue };
+        let count = of_device.entry(device).or_default();
+        if *count < VALUES_OF_DEVICE_MAX && shown.len() < VALUES_SHOWN_MAX {
+            *count += 1;
+            told.insert(&candidate.0);
+            shown.push(candidate);
+        }
+    }
+    let all: BTreeSet<&Scalar> = values.iter().map(|(value, _)| value).collect();
+    let left_out = all.len() - shown.len();
+    (shown, left_out)
 }
 
 /// The plan's registers. A document that was only opened, as an import makes them by the ten thousand, needs no merging:
@@ -329,21 +348,43 @@ fn strip_absent(value: &mut Value) {
     }
 }
 
-/// Who has had to do with the shipment: parties that a plan or a handover ever named.
-fn parties(history: &History, effects: &Effects) -> BTreeSet<String> {
-    let named = effects.counting(history).flat_map(|(_, action)| {
-        let plan = action.fields().into_iter().flat_map(|plan| plan.driver.iter().chain(plan.parties.values()));
-        let handed_to = match action {
-            Action::Record(record) => record.handed_to.as_ref(),
-            _ => None,
-        };
-        plan.chain(handed_to)
-    });
-    named.filter(|party| !party.is_empty()).cloned().collect()
+/// Who has had to do with the shipment: parties that a plan named, or that goods were handed to. A driver or a shop hands
+/// over only what is its own affair by what it knows: nobody brings themselves into a scope.
+fn parties(history: &History, effects: &Effects, roster: &Roster) -> BTreeSet<String> {
+    let mut found: Vec<(usize, &String)> = Vec::new();
+    for (place, action) in effects.counting(history) {
+        if let Some(plan) = action.fields() {
+            let named = plan.driver.iter().chain(plan.parties.values()).filter(|party| !party.is_empty());
+            found.extend(named.map(|party| (place, party)));
+        }
+        if let Some(party) = hands_over(place, action, &found, history, roster) {
+            found.push((place, party));
+        }
+    }
+    found.into_iter().map(|(_, party)| party.clone()).collect()
+}
+
+/// The party that a record brings into the scope.
+fn hands_over<'a>(
+    place: usize,
+    action: &'a Action,
+    found: &[(usize, &String)],
+    history: &History,
+    roster: &Roster,
+) -> Option<&'a String> {
+    let Action::Record(record) = action else { return None };
+    let author = roster.member(&history.events()[place].edit.statement.author)?;
+    let known = |own: &String| found.iter().any(|(before, party)| *party == own && history.knew(place, *before));
+    let may = !author.role.is_party() || author.party.as_ref().is_some_and(known);
+    record.handed_to.as_ref().filter(|_| may)
 }
 
 /// Who has to do with it now.
-fn named(registers: &BTreeMap<String, Register>, status: Option<&Status<'_>>) -> BTreeSet<String> {
+fn named(
+    registers: &BTreeMap<String, Register>,
+    status: Option<&Status<'_>>,
+    ever: &BTreeSet<String>,
+) -> BTreeSet<String> {
     let planned = registers
         .iter()
         .filter(|(key, _)| *key == "driver" || key.starts_with("parties/"))
@@ -353,7 +394,8 @@ fn named(registers: &BTreeMap<String, Register>, status: Option<&Status<'_>>) ->
             _ => None,
         });
     let facts = status.into_iter().flat_map(|status| status.facts.iter().filter(|fact| fact.live()));
-    planned.chain(facts.filter_map(|fact| fact.record.handed_to.clone())).collect()
+    let handed = facts.filter_map(|fact| fact.record.handed_to.clone()).filter(|party| ever.contains(party));
+    planned.chain(handed).collect()
 }
 
 fn photos(history: &History, effects: &Effects) -> BTreeMap<FileHash, BTreeSet<DeviceKey>> {
@@ -491,36 +533,26 @@ fn skipped(history: &History, workflow: &Workflow, status: &Status<'_>, index: u
 }
 
 fn conflicts(history: &History, roster: &Roster, registers: &BTreeMap<String, Register>) -> Vec<Conflict> {
-    let conflict = |field: &String, values: &Register| {
-        let mut of_device: BTreeMap<DeviceKey, usize> = BTreeMap::new();
-        let mut shown = Vec::new();
-        for (value, edit) in values {
-            let Some(place) = history.place(edit) else { continue };
-            let made = &history.events()[place].edit;
-            let count = of_device.entry(made.statement.author).or_default();
-            *count += 1;
-            if *count <= VALUES_OF_DEVICE_MAX && shown.len() < VALUES_SHOWN_MAX {
-                let (author, role) = (device_name(made, roster), super::standing_of(made, roster).0);
-                shown.push(Candidate { value: value.clone(), edit: *edit, author, role });
-            }
-        }
-        let more = (values.len() - shown.len()) as u64;
-        Conflict { field: field.clone(), values: shown, more }
+    let author = |edit: &EditId| Some(history.events()[history.place(edit)?].edit.statement.author);
+    let candidate = |(value, edit): &(Scalar, EditId)| {
+        let made = &history.events()[history.place(edit)?].edit;
+        let (author, role) = (device_name(made, roster), super::standing_of(made, roster).0);
+        Some(Candidate { value: value.clone(), edit: *edit, author, role })
     };
-    let several = registers.iter().filter(|(_, values)| values.len() > 1);
-    several.map(|(field, values)| conflict(field, values)).collect()
+    let conflict = |(field, values): (&String, &Register)| {
+        let (shown, left_out) = shown_of(values, author);
+        let values = shown.into_iter().filter_map(candidate).collect();
+        Conflict { field: field.clone(), values, more: left_out as u64 }
+    };
+    let several = |values: &Register| values.iter().any(|(value, _)| *value != values[0].0);
+    registers.iter().filter(|(_, values)| several(values)).map(conflict).collect()
 }
 
-/// The values of a field that are shown, by the edits that set them: those that whoever changes the field has seen.
+/// The edits that set the values of a field that are shown: whoever changes the field has seen them.
 pub fn values_shown(values: &Register, author: impl Fn(&EditId) -> Option<DeviceKey>) -> Vec<EditId> {
-    let mut of_device: BTreeMap<DeviceKey, usize> = BTreeMap::new();
-    let few = |edit: &&EditId| {
-        let Some(author) = author(edit) else { return false };
-        let count = of_device.entry(author).or_default();
-        *count += 1;
-        *count <= VALUES_OF_DEVICE_MAX
-    };
-    values.iter().map(|(_, edit)| edit).filter(few).take(VALUES_SHOWN_MAX).copied().collect()
+    let (shown, _) = shown_of(values, author);
+    let told: BTreeSet<&Scalar> = shown.into_iter().map(|(value, _)| value).collect();
+    values.iter().filter(|(value, _)| told.contains(value)).map(|(_, edit)| *edit).collect()
 }
 
 fn plan(registers: &BTreeMap<String, Register>) -> BTreeMap<String, Value> {

@@ -99,6 +99,7 @@ const TOLD: &[(&str, &[u8], &str, Tell)] = &[
     ("a value and none", &[21], "standard", value_and_none),
     ("values by role and enrolment", &[21], "standard", values_in_order),
     ("many values of one device", &[21], "standard", many_values),
+    ("a value set by another too", &[21], "standard", value_buried),
     ("many values of many devices", &[21], "standard", values_of_many),
     ("void edits", &[23], "standard", void_edits),
     ("times after the year 9999", &[23], "standard", far_times),
@@ -451,7 +452,13 @@ fn taken_back(s: &mut Story<'_>) {
         ..PlanFields::default()
     };
     s.plan("dora", &[set], back);
-    for wrong in [&["number"][..], &["stop", "stop"], &["lines/1/quantity"], &["consignee"]] {
+    let line = Line { line: "1".to_owned(), cleared: cleared(&["sku", "colour"]), ..Line::default() };
+    s.plan("dora", &[set], PlanFields { lines: vec![line], ..PlanFields::default() });
+    // Names of a later version say nothing to this one.
+    for passed_over in ["number", "lines/1/quantity", "consignee", "colour"] {
+        s.plan("dora", &[set], PlanFields { cleared: cleared(&[passed_over]), ..PlanFields::default() });
+    }
+    for wrong in [&["stop", "stop"][..], &["colour", "colour"]] {
         s.plan("dora", &[set], PlanFields { cleared: cleared(wrong), ..PlanFields::default() });
     }
     s.plan("dora", &[set], PlanFields { stop: Some(1), cleared: cleared(&["stop"]), ..PlanFields::default() });
@@ -1074,6 +1081,14 @@ fn many_values(s: &mut Story<'_>) {
     for number in 0..6_u8 {
         let plan = Action::Plan(Plan { fields: consignee(&format!("D{number}")), import: None });
         s.add(Draft::new("dirk", &[s.opened()], &plan));
+    }
+    s.plan("dora", &[s.opened()], consignee("mine"));
+}
+
+/// Who comes first in order and sets another's value too, beside many, does not take it out of sight.
+fn value_buried(s: &mut Story<'_>) {
+    for value in ["1", "2", "3", "4", "mine", "5", "6", "7"] {
+        s.plan("hub", &[s.opened()], consignee(value));
     }
     s.plan("dora", &[s.opened()], consignee("mine"));
 }
