@@ -117,7 +117,7 @@ fn test(quick: bool) -> Result<(), String> {
         steps.run("release build", &mut cargo(&["build", "--release", "--workspace", "--bins"]))?;
         check_random(&mut steps, 1, 2_000)?;
         web::walk(&mut steps)?;
-        steps.run("simulator", Command::new(built("sim")).args(["--seeds", "0..600"]))?;
+        steps.run("simulator", Command::new(built("sim")).args(["--seeds", "0..300"]))?;
         steps.run("demo", Command::new(built("creel")).args(["demo", "--json"]))?;
     }
     println!("\nall steps passed in {} s", steps.began.elapsed().as_secs());
