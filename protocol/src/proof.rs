@@ -12,8 +12,7 @@ use crate::edit::{Edit, EditError};
 use crate::id::{DeviceKey, Digest, EditId, EntryId, OrganisationId};
 use crate::roster::{Change, Enrol, Entry, Role, Roster, RosterError, verify_entry};
 use crate::shipment::effect::Effects;
-use crate::shipment::status::{Fact, Status};
-use crate::shipment::view::who;
+use crate::shipment::status::Status;
 use crate::shipment::{History, time};
 use serde::Serialize;
 use std::collections::{HashMap, VecDeque};
@@ -128,16 +127,16 @@ pub enum ExportError {
     /// The edit asked for is none that counts.
     #[error("edit {0} is no record of this shipment that counts: take one from “creel history”")]
     NoRecord(EditId),
-    /// The record is contradicted.
+    /// The record is contradicted, or the signature beside it is.
     #[error(
-        "what would be proven is contradicted: {record} against {others}. Settle it first (creel resolve), or say which side is to be \
-         proven (--edit EDIT)"
+        "what would be proven is contradicted: edit {} against {}. Settle it first (creel resolve), or say which side is to be proven \
+         (--edit EDIT)", record.short(), by.iter().map(EditId::short).collect::<Vec<_>>().join(", ")
     )]
     Contradicted {
-        /// The record, in words.
-        record: String,
-        /// Those that contradict it, in words.
-        others: String,
+        /// The record.
+        record: EditId,
+        /// Live records that contradict it.
+        by: Vec<EditId>,
     },
     /// The roster lacks an author.
     #[error("the roster kept here does not hold the record's author")]
@@ -184,10 +183,9 @@ pub fn export(
     contradicting.dedup();
     if edit.is_none() && !contradicting.is_empty() {
         let contradicted = in_question().find(|fact| !status.contradicting(*fact).is_empty()).unwrap_or(proven);
-        let others = status.contradicting(contradicted);
-        let told = |fact: usize| told(&status.facts[fact], history, roster);
-        let others: Vec<String> = others.into_iter().take(3).map(told).collect();
-        return Err(ExportError::Contradicted { record: told(contradicted), others: others.join(", and ") });
+        let edit = |fact: usize| status.facts[fact].edit;
+        let by = status.contradicting(contradicted).into_iter().map(edit).collect();
+        return Err(ExportError::Contradicted { record: edit(contradicted), by });
     }
     let place = |fact: usize| status.facts[fact].place;
     let event = |fact: usize| &history.events()[place(fact)].edit;
@@ -230,13 +228,6 @@ pub fn export(
     })
 }
 
-/// A record in words, for an error.
-fn told(fact: &Fact<'_>, history: &History, roster: &Roster) -> String {
-    let who = who(&history.events()[fact.place], roster);
-    let receiver = fact.record.receiver.as_ref().map_or_else(String::new, |name| format!(", received by {name}"));
-    format!("“{}” by {who}{receiver} (edit {})", fact.step.key, fact.edit.short())
-}
-
 /// The edits on a shortest way back from one to another, without the two: none if there are too many, or the one names the
 /// other.
 fn between(history: &History, from: usize, to: usize) -> Vec<usize> {
@@ -271,9 +262,15 @@ pub fn verify(bytes: &[u8]) -> Result<Proven, ProofError> {
     let roster = Roster::begin(&proof.genesis.0)?;
     let (genesis, organisation) = (roster.genesis(), roster.organisation());
     let open = Edit::verify(&organisation, &proof.open.0)?;
-    let (enrolled, enrolment) = verify_entry(genesis, &organisation, &proof.enrolment.0)?;
+    let entry = |bytes: &Bytes| match verify_entry(genesis, &organisation, &bytes.0)? {
+        (_, entry) if entry.term != 0 || entry.height == 0 => {
+            Err(ProofError::Mismatch("an entry is of another term, or stands where the genesis does"))
+        }
+        found => Ok(found),
+    };
+    let (enrolled, enrolment) = entry(&proof.enrolment)?;
     // An entry that is there although it is the enrolment would make two proofs of one.
-    let other = |bytes: &Bytes, than: EntryId| match verify_entry(genesis, &organisation, &bytes.0)? {
+    let other = |bytes: &Bytes, than: EntryId| match entry(bytes)? {
         (id, _) if id == than => Err(ProofError::Mismatch("an entry stands there twice")),
         found => Ok(found),
     };

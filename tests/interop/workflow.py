@@ -6,7 +6,7 @@ import tomli
 
 from wire import ROLES, derived
 
-TEXT_BYTES_MAX, STEPS_MAX, RANK_MAX = 48 * 1024, 100, 2**32 - 1
+TEXT_BYTES_MAX, STEPS_MAX, RANK_MAX, DEPTH_MAX = 48 * 1024, 100, 2**32 - 1, 15
 OUTCOMES = ("signed", "returned", "cancelled")
 NEEDS = ("receiver", "signature", "photos", "reason", "place", "scan", "pin", "lines", "collected", "measure")
 
@@ -89,13 +89,15 @@ TOP = is_table(
 )
 
 
-def has_large_integer(value):
-    """TOML: a reader need not take integers of more than 64 bits, and must not take what it would lose."""
+def is_plain(value, within=0):
+    """3: no values that readers of TOML differ in."""
+    if within > DEPTH_MAX:
+        return False
     if type(value) is dict:
-        return any(map(has_large_integer, value.values()))
+        return all(is_plain(inner, within + 1) for inner in value.values())
     if type(value) is list:
-        return any(map(has_large_integer, value))
-    return type(value) is int and not -(2**63) <= value < 2**63
+        return all(is_plain(inner, within + 1) for inner in value)
+    return type(value) in (str, bool) or type(value) is int and -(2**63) <= value < 2**63
 
 
 def read_workflow(text):
@@ -104,7 +106,7 @@ def read_workflow(text):
         return None
     try:
         top = tomli.loads(text)
-        if has_large_integer(top):
+        if text.startswith("\ufeff") or not all(map(is_plain, top.values())):
             return None
     except (tomli.TOMLDecodeError, RecursionError):
         return None

@@ -9,6 +9,7 @@ use creel_protocol::kind::{Field, KINDS, Kind};
 use creel_protocol::proof;
 use creel_protocol::roster::Role;
 use creel_protocol::shipment::Render;
+use creel_protocol::shipment::view::Standing;
 use creel_protocol::sync::Frame;
 use creel_protocol::sync::frame::Hello;
 use creel_tests::firm::Firm;
@@ -110,8 +111,7 @@ fn more_than_fits_becomes_several() {
     hub.rest();
     let view = hub.show(open.document).view;
     assert_eq!((view.status.as_str(), view.exceptions.len()), ("signed", 0));
-    let live =
-        view.timeline.iter().filter(|entry| entry.standing == Some(creel_protocol::shipment::view::Standing::Decides));
+    let live = view.timeline.iter().filter(|entry| entry.standing == Some(Standing::Decides));
     assert_eq!(live.map(|entry| entry.edit).collect::<Vec<_>>(), [facts[0].id]);
 }
 
@@ -220,7 +220,8 @@ fn a_contested_proof_needs_a_choice() {
     let cancelled = firm.record("dora", document, &[open.id], "cancelled", None);
     hear(&mut hub, &[wang.clone(), chen.clone(), cancelled.clone()]);
     let refused = prove(&mut hub, document, None).expect_err("it is contested");
-    assert!(refused.contains("--edit") && refused.contains("cancelled"), "{refused}");
+    let against = [&wang, &chen].iter().all(|fact| refused.contains(&fact.id.short()));
+    assert!(refused.contains("--edit") && refused.contains(&cancelled.id.short()) && against, "{refused}");
     for chosen in [wang.id, chen.id, cancelled.id] {
         let exported = prove(&mut hub, document, Some(chosen)).expect("it was chosen");
         assert_eq!((exported.record, exported.contradicted_by.len(), exported.set_aside), (chosen, 2, false));
@@ -371,6 +372,62 @@ fn a_later_kind_is_a_row() {
         |edit: Edit| Render::among(edit.document, vec![edit], &firm.roster, &kinds).expect("it renders").view.status;
     assert_eq!(of(open("dora", &plan)), "none", "a dispatcher opens no site");
     assert_eq!(of(open("hub", &PlanFields::default())), "none", "a site needs a consignee");
+}
+
+/// Rule 11: who settles speaks later than the resolves about the same facts that stand there, whatever else their authors wrote.
+#[test]
+fn a_resolve_knows_those_it_replaces() {
+    let firm = Firm::following("standard");
+    let (mut hub, open) = hub(&firm);
+    let facts = [
+        firm.record("li-wei", open.document, &[open.id], "signed", Some("Wang")),
+        firm.record("zhang", open.document, &[open.id], "signed", Some("Chen")),
+    ];
+    hear(&mut hub, &facts);
+    let both = facts.each_ref().map(|fact| fact.id);
+    hear(&mut hub, &[firm.resolve("dora", open.document, &both, &both, Some(both[0]))]);
+    for (who, part) in [("dora", 0), ("zhang", 1), ("dora", 2), ("zhang", 3)] {
+        hear(&mut hub, &flood(&firm, &open, 60, who, &format!("hello {part}")));
+    }
+    let settle = Act::Resolve {
+        shipment: open.document.to_string(),
+        settle: both.iter().map(ToString::to_string).collect(),
+        uphold: Some(both[1].to_string()),
+        note: None,
+    };
+    made(hub.act(1, settle));
+    let view = hub.show(open.document).view;
+    assert!(view.exceptions.is_empty(), "{:?}", view.exceptions);
+    let decides = view.timeline.iter().find(|entry| entry.standing == Some(Standing::Decides));
+    assert_eq!(decides.map(|entry| entry.edit), Some(both[1]));
+}
+
+/// Nobody brings themselves, or anybody else, into the scope of a shipment that is not their affair by what they know.
+#[test]
+fn a_handover_is_by_who_is_concerned() {
+    let firm = Firm::following("standard");
+    let open = firm.open("SO-1");
+    let hand_over = |who: &str, after: &[EditId], party: &str| {
+        let step = if who == "dora" { "picked" } else { "at_depot" };
+        let record = Record { step: step.to_owned(), handed_to: Some(party.to_owned()), ..Record::default() };
+        firm.sign(who, Some(open.document), after, &Action::Record(record))
+    };
+    let scope = |edits: &[&Edit]| {
+        let edits = [&open].into_iter().chain(edits.iter().copied()).cloned().collect();
+        let render = Render::of(open.document, edits, &firm.roster).expect("it renders");
+        assert!(render.view.timeline.iter().all(|entry| entry.counted), "{:?}", render.view.timeline);
+        let among = |party: &str| [render.parties.contains(party), render.named.contains(party)];
+        ["driver:zhang", "shop:east-gate"].map(among)
+    };
+    let own = hand_over("zhang", &[open.id], "driver:zhang");
+    assert_eq!(scope(&[&own]), [[false; 2]; 2], "a driver brought themselves in");
+    let other = hand_over("zhang", &[open.id], "shop:east-gate");
+    assert_eq!(scope(&[&other]), [[false; 2]; 2], "a driver brought another in");
+    let given = hand_over("li-wei", &[open.id], "driver:zhang");
+    assert_eq!(scope(&[&given, &other]), [[true; 2], [false; 2]], "what zhang did not know gives no right");
+    let onward = hand_over("zhang", &[given.id], "shop:east-gate");
+    assert_eq!(scope(&[&given, &onward]), [[true; 2]; 2]);
+    assert_eq!(scope(&[&hand_over("dora", &[open.id], "driver:zhang")]), [[true; 2], [false; 2]]);
 }
 
 /// Rule 3: naming a record twice, or none, is refused with words at the author's own node.

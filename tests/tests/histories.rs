@@ -53,7 +53,7 @@ fn the_code_writes_the_vectors() {
 fn the_vectors_read_back() {
     let text = std::fs::read_to_string(path()).expect("the vectors are there");
     let mut rosters: BTreeMap<String, Roster> = BTreeMap::new();
-    let mut rules = BTreeSet::new();
+    let (mut rules, mut codes) = (BTreeSet::new(), BTreeSet::new());
     let mut histories = 0;
     for found in text.lines() {
         let found: Value = serde_json::from_str(found).expect("a line is JSON");
@@ -76,12 +76,19 @@ fn the_vectors_read_back() {
         assert_eq!(render.edits_hash.to_string(), found["edits_hash"], "{}", found["name"]);
         assert_eq!(difference(&oracle::view(&edits, roster), &found["view"]), None, "{}", found["name"]);
         rules.extend(found["rules"].as_array().into_iter().flatten().filter_map(Value::as_u64));
+        codes.extend(render.view.timeline.iter().filter_map(|entry| entry.why_not));
         histories += 1;
     }
     assert!(histories >= 60, "there are {histories} histories");
     // Which edits an author names (11) and how the Automerge document is made (22) show in no view; 22 shows in the heads.
     let all: BTreeSet<u64> = (1..=23).filter(|rule| *rule != 11 && *rule != 22).collect();
     assert_eq!(all.difference(&rules).collect::<Vec<_>>(), Vec::<&u64>::new(), "rules without a history");
+    // The codes of docs/status.md, section 1.
+    let told = std::fs::read_to_string(path().with_file_name("../status.md")).expect("the page is there");
+    let rows = told.lines().filter(|line| line.starts_with("| ") && line.split('|').count() == 5);
+    let numbered = rows.filter(|row| row[2..].starts_with(|letter: char| letter.is_ascii_digit()));
+    let listed: BTreeSet<&str> = numbered.filter_map(|row| row.split('`').nth(1)).collect();
+    assert_eq!(codes, listed, "codes of void edits in the histories, and those of the page");
 }
 
 /// Random histories of members who mean harm give the view that the oracle gives.

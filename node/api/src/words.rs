@@ -2,7 +2,7 @@
 
 use creel_protocol::core::io::NumberTwice;
 use creel_protocol::id::EditId;
-use creel_protocol::proof::Proven;
+use creel_protocol::proof::{ExportError, Proven};
 use creel_protocol::shipment::ExceptionKind;
 use creel_protocol::shipment::time::quantity;
 use creel_protocol::shipment::view::{Exception, NO_STATUS, Standing, TimelineEntry, View};
@@ -12,6 +12,8 @@ use std::collections::HashMap;
 
 /// The colour of a status that no workflow gives one.
 const PLAIN_COLOUR: &str = "#6e7781";
+/// Records of the other side that a contradicted proof tells of.
+const TOLD_MAX: usize = 3;
 
 fn both(zh: impl Into<String>, en: impl Into<String>) -> Label {
     Label { zh: zh.into(), en: en.into() }
@@ -255,25 +257,35 @@ fn standing(view: &View, entry: &TimelineEntry, teller: &Teller<'_>) -> Option<L
     })
 }
 
-/// Why nothing is proven of a shipment without a choice: no record decides, or the one that does is contradicted, or its signature
-/// is. None if it is for neither of these.
-pub fn unproven(view: &View, workflow: Option<&Workflow>) -> Option<Label> {
-    let Some(decides) = view.timeline.iter().find(|entry| entry.standing == Some(Standing::Decides)) else {
-        return Some(both(
+/// Why nothing is proven of a shipment, or not without a choice.
+pub fn unproven(why: &ExportError, view: &View, workflow: Option<&Workflow>) -> Label {
+    match why {
+        ExportError::Nothing => both(
             "这票货还没有有效的记录，没有可以证明的内容。",
             "No record of this shipment stands yet, so there is nothing to prove.",
-        ));
-    };
-    let contradictions = || view.exceptions.iter().filter(|found| found.kind == ExceptionKind::Contradiction);
-    let of_it = contradictions().find(|found| found.edits.contains(&decides.edit));
-    let words = Teller::new(&view.timeline, workflow).exception(of_it.or_else(|| contradictions().next())?);
-    Some(both(
-        format!("要证明的记录有争议。{}裁定之前，只能选定一方的记录来证明。", words.zh),
-        format!(
-            "What would be proven is contradicted. {} Until then, choose the record that is to be proven.",
-            words.en
         ),
-    ))
+        ExportError::NoRecord(edit) => both(
+            format!("{} 不是这票货的有效记录，无法证明。", edit.short()),
+            format!("Edit {} is no record of this shipment that counts: take one from its history.", edit.short()),
+        ),
+        ExportError::Contradicted { record, by } => {
+            let teller = Teller::new(&view.timeline, workflow);
+            let others: Vec<Label> = by.iter().take(TOLD_MAX).map(|edit| teller.edit(edit)).collect();
+            let all = |of: fn(&Label) -> &str, between: &str| others.iter().map(of).collect::<Vec<_>>().join(between);
+            let (zh, en) = (all(|label| &label.zh, "；"), all(|label| &label.en, ", and "));
+            let record = teller.edit(record);
+            both(
+                format!("要证明的记录有争议：{}；与之矛盾：{zh}。请先裁定，或选定要证明的一方。", record.zh),
+                format!(
+                    "What would be proven is contradicted: {}, against {en}. Settle it first, or choose the record that is to be proven.",
+                    record.en
+                ),
+            )
+        }
+        ExportError::Lost => {
+            both("此设备的成员名册缺少记录者，无法证明。", "The roster kept here does not hold the record's author.")
+        }
+    }
 }
 
 /// What a proof of so many bytes shows.

@@ -29,7 +29,7 @@ impl From<Refusal> for ApiError {
             Refusal::NotFound(_) => StatusCode::NOT_FOUND,
             Refusal::Ambiguous { .. } | Refusal::TapUsed => StatusCode::CONFLICT,
             Refusal::NotYours(_) => StatusCode::FORBIDDEN,
-            Refusal::Void(_) | Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
+            Refusal::Void(_) | Refusal::Unproven(_) | Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
             Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self(status, refusal.to_string())

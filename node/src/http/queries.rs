@@ -15,10 +15,10 @@ use creel_api::answer::SheetRow;
 use creel_api::{reply, words};
 use creel_protocol::core::io::{Query, Refusal, Reply, Shown};
 use creel_protocol::id::{DeviceKey, DocumentId, EditId, FileHash};
-use creel_protocol::proof;
+use creel_protocol::proof::{self, ExportError};
 use creel_protocol::shipment::time;
 use creel_protocol::sync::Frame;
-use creel_protocol::workflow::Workflow;
+use creel_protocol::workflow::{Label, Workflow};
 use data_encoding::BASE64;
 use futures_util::Stream;
 use jiff::civil::Date;
@@ -130,8 +130,18 @@ pub(super) async fn proof(
     Path(shipment): Path<String>,
     Parameters(chosen): Parameters<Chosen>,
 ) -> Result<Response, ApiError> {
-    let query = Query::Proof { shipment, edit: chosen.edit };
-    let Reply::Proof(exported) = api.store.query(query).await? else { return Err(unexpected_reply()) };
+    let query = Query::Proof { shipment: shipment.clone(), edit: chosen.edit };
+    let exported = match api.store.query(query).await {
+        Ok(Reply::Proof(exported)) => exported,
+        Ok(_) => return Err(unexpected_reply()),
+        Err(Refusal::Unproven(why)) => {
+            let words = unproven(&api, shipment, &why).await?;
+            let how =
+                if matches!(why, ExportError::Contradicted { .. }) { " (creel resolve, or --edit EDIT)" } else { "" };
+            return Err(error(StatusCode::BAD_REQUEST, &(words.en + how)));
+        }
+        Err(refusal) => return Err(refusal.into()),
+    };
     let ids = |ids: &[EditId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let beside = [
         ("content-type", "application/cbor".to_owned()),
@@ -144,6 +154,12 @@ pub(super) async fn proof(
     Ok((beside, exported.bytes).into_response())
 }
 
+/// Why nothing is proven, in words.
+async fn unproven(api: &Api, shipment: String, why: &ExportError) -> Result<Label, ApiError> {
+    let shown = shown(api, shipment).await?;
+    Ok(words::unproven(why, &shown.view, shown.workflow.as_deref()))
+}
+
 /// Exports the shipment's proof and verifies it as anybody else would, from its bytes alone.
 pub(super) async fn verify(
     State(api): State<Api>,
@@ -151,18 +167,12 @@ pub(super) async fn verify(
     Parameters(chosen): Parameters<Chosen>,
 ) -> Result<Json<Value>, ApiError> {
     let told = |valid: bool, en: String, zh: String| Ok(Json(json!({ "valid": valid, "en": en, "zh": zh })));
-    let is_chosen = chosen.edit.is_some();
     let bytes = match api.store.query(Query::Proof { shipment: shipment.clone(), edit: chosen.edit }).await {
         Ok(Reply::Proof(exported)) => exported.bytes,
         Ok(_) => return Err(unexpected_reply()),
-        Err(Refusal::Invalid(why)) => {
-            let shown = shown(&api, shipment).await?;
-            let unproven = words::unproven(&shown.view, shown.workflow.as_deref()).filter(|_| !is_chosen);
-            let (en, zh) = match unproven {
-                Some(words) => (words.en, words.zh),
-                None => (why.clone(), format!("没有可以验证的证明（{why}）")),
-            };
-            return told(false, en, zh);
+        Err(Refusal::Unproven(why)) => {
+            let words = unproven(&api, shipment, &why).await?;
+            return told(false, words.en, words.zh);
         }
         Err(refusal) => return Err(refusal.into()),
     };

@@ -120,10 +120,7 @@ impl Ground<'_> {
                 of_device.push(place);
             }
         }
-        let rounds = devices.values().map(Vec::len).max().unwrap_or(0);
-        (0..rounds)
-            .flat_map(|round| devices.values().filter_map(move |of_device| of_device.get(round).copied()))
-            .collect()
+        turns(&devices.into_values().collect::<Vec<_>>())
     }
 
     fn values_of(&self, fields: &PlanFields) -> Vec<EditId> {
@@ -160,8 +157,7 @@ impl Ground<'_> {
         let mut devices: Vec<(DeviceKey, Vec<usize>)> = self.latest().into_iter().collect();
         let since = |device: &DeviceKey| self.roster.member(device).map_or(u64::MAX, |member| member.since);
         devices.sort_by_key(|(device, latest)| (latest.len(), since(device)));
-        let rounds = devices.iter().map(|(_, latest)| latest.len()).max().unwrap_or(0);
-        (0..rounds).flat_map(|round| devices.iter().filter_map(move |(_, latest)| latest.get(round).copied())).collect()
+        turns(&devices.into_iter().map(|(_, latest)| latest).collect::<Vec<_>>())
     }
 
     /// Heads that don't count, by turns too.
@@ -170,8 +166,7 @@ impl Ground<'_> {
         for place in self.heads().into_iter().filter(|place| !self.effects.counts(*place)) {
             devices.entry(self.history.events()[place].edit.statement.author).or_default().push(place);
         }
-        let rounds = devices.values().map(Vec::len).max().unwrap_or(0);
-        (0..rounds).flat_map(|round| devices.values().filter_map(move |heads| heads.get(round).copied())).collect()
+        turns(&devices.into_values().collect::<Vec<_>>())
     }
 
     /// The edits that no other knows, in the order of their ids.
@@ -187,6 +182,12 @@ impl Ground<'_> {
     fn id(&self, place: usize) -> EditId {
         self.history.events()[place].edit.id
     }
+}
+
+/// By turns one of each list: the first of every one, then the second of every one, and so on.
+fn turns(lists: &[Vec<usize>]) -> Vec<usize> {
+    let rounds = lists.iter().map(Vec::len).max().unwrap_or(0);
+    (0..rounds).flat_map(|round| lists.iter().filter_map(move |list| list.get(round).copied())).collect()
 }
 
 /// An action in two, if it can be.
@@ -228,5 +229,5 @@ fn halves_of_plan(fields: &PlanFields) -> Option<[PlanFields; 2]> {
         number, consignee, address, place, window, driver, run, stop, parties, amount_due, handling, note, phone,
         reference, service, region, group, cleared
     );
-    (!rest.is_empty()).then_some([first, rest])
+    (!first.is_empty() && !rest.is_empty()).then_some([first, rest])
 }

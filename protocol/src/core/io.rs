@@ -4,7 +4,7 @@ use crate::cbor::Bytes;
 use crate::edit::Edit;
 use crate::edit::action::{Line, LineCount, Measure, PlanFields, Record};
 use crate::id::{DeviceKey, DocumentId, EditId, FileHash, OrganisationId, Tap, WorkflowId};
-use crate::proof::Exported;
+use crate::proof::{ExportError, Exported};
 use crate::roster::Role;
 use crate::roster::invite::InviteRequest;
 use crate::shipment::Void;
@@ -224,6 +224,9 @@ pub enum Refusal {
     /// The edit would not count.
     #[error(transparent)]
     Void(#[from] Void),
+    /// There is nothing to prove, or not without a choice.
+    #[error(transparent)]
+    Unproven(#[from] ExportError),
     /// Not allowed or malformed, in words that say what to do.
     #[error("{0}")]
     Invalid(String),

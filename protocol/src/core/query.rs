@@ -143,8 +143,8 @@ impl Core {
                 let edit = edit.map(|edit| find_edit(step, &edit)).transpose()?;
                 let history = self.history(step, &document)?;
                 let effects = Effects::of(&history, &self.roster);
-                let exported = proof::export(&history, &effects, &self.roster, edit);
-                exported.map(|file| Reply::Proof(Box::new(file))).map_err(|why| Refusal::Invalid(why.to_string()))
+                let exported = proof::export(&history, &effects, &self.roster, edit)?;
+                Ok(Reply::Proof(Box::new(exported)))
             }
             Query::Automerge { shipment } => {
                 let document = self.find(step, &shipment)?;

@@ -201,13 +201,19 @@ fn supersede(history: &History, facts: &mut [Fact<'_>]) {
     for later in 0..facts.len() {
         let mut reach = Reach::default();
         if facts[later].live() {
-            for earlier in 0..later {
+            for earlier in (0..later).rev() {
                 let (before, after) = (&facts[earlier], &facts[later]);
                 if !before.live() || !history.knew(after.place, before.place) || !way(before, after) {
                     continue;
                 }
                 let through = &reaches[earlier];
                 let link = before.step.outcome.filter(|_| named_way(before, after));
+                // What a nearer fact led back to is there already, with all that this one leads back to.
+                if reach.any.contains(earlier)
+                    && link.is_none_or(|outcome| reach.named[outcome as usize].contains(earlier))
+                {
+                    continue;
+                }
                 for outcome in Outcome::ALL {
                     let named = &mut reach.named[outcome as usize];
                     named.extend(&through.named[outcome as usize]);

@@ -5,7 +5,7 @@
 use super::clocks::Clocks;
 use super::effect::Effects;
 use super::exceptions::ExceptionKind;
-use super::history::{Event, History};
+use super::history::{Event, History, Places};
 use super::replay::{self, Register, Replayed, Scalar};
 use super::status::{Fact, Status};
 use super::time;
@@ -351,32 +351,30 @@ fn strip_absent(value: &mut Value) {
 /// Who has had to do with the shipment: parties that a plan named, or that goods were handed to. A driver or a shop hands
 /// over only what is its own affair by what it knows: nobody brings themselves into a scope.
 fn parties(history: &History, effects: &Effects, roster: &Roster) -> BTreeSet<String> {
-    let mut found: Vec<(usize, &String)> = Vec::new();
+    // The edits that brought each party in.
+    let mut found: BTreeMap<&String, Places> = BTreeMap::new();
     for (place, action) in effects.counting(history) {
         if let Some(plan) = action.fields() {
             let named = plan.driver.iter().chain(plan.parties.values()).filter(|party| !party.is_empty());
-            found.extend(named.map(|party| (place, party)));
+            named.for_each(|party| found.entry(party).or_default().insert(place));
         }
-        if let Some(party) = hands_over(place, action, &found, history, roster) {
-            found.push((place, party));
+        if let Action::Record(record) = action
+            && let Some(party) = &record.handed_to
+            && may_hand_over(&history.events()[place], &found, roster)
+        {
+            found.entry(party).or_default().insert(place);
         }
     }
-    found.into_iter().map(|(_, party)| party.clone()).collect()
+    found.into_keys().cloned().collect()
 }
 
-/// The party that a record brings into the scope.
-fn hands_over<'a>(
-    place: usize,
-    action: &'a Action,
-    found: &[(usize, &String)],
-    history: &History,
-    roster: &Roster,
-) -> Option<&'a String> {
-    let Action::Record(record) = action else { return None };
-    let author = roster.member(&history.events()[place].edit.statement.author)?;
-    let known = |own: &String| found.iter().any(|(before, party)| *party == own && history.knew(place, *before));
-    let may = !author.role.is_party() || author.party.as_ref().is_some_and(known);
-    record.handed_to.as_ref().filter(|_| may)
+/// Whether a record's author brings the party into the scope that they hand the goods to.
+fn may_hand_over(record: &Event, found: &BTreeMap<&String, Places>, roster: &Roster) -> bool {
+    let statement = &record.edit.statement;
+    let height = roster.height_of(&statement.roster);
+    let Some(author) = height.and_then(|height| roster.member_at(&statement.author, height)) else { return false };
+    let own = author.party.as_ref().and_then(|party| found.get(party));
+    !author.role.is_party() || own.is_some_and(|places| record.past.meets(places))
 }
 
 /// Who has to do with it now.

@@ -13,6 +13,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeSet;
 
+/// How deep values may stand: a value of the top level is at 1.
+const DEPTH_MAX: usize = 16;
 /// Bytes of a workflow's text.
 pub const WORKFLOW_BYTES_MAX: usize = 48 * 1024;
 /// Steps of a workflow.
@@ -233,6 +235,10 @@ impl Workflow {
             return Err(WorkflowError::TooLarge(text.len()));
         }
         let table: toml::Table = toml::from_str(text).map_err(|error| WorkflowError::Toml(error.to_string()))?;
+        if text.starts_with('\u{feff}') {
+            return Err(WorkflowError::Toml("it begins with a byte order mark: save it without one".to_owned()));
+        }
+        table.values().try_for_each(|value| check_value(value, DEPTH_MAX))?;
         check_tables(&table)?;
         let workflow: Self =
             table.try_into().map_err(|error: toml::de::Error| WorkflowError::Toml(error.to_string()))?;
@@ -290,6 +296,20 @@ impl Workflow {
     /// Where a step stands in the text: breaks ties of rank, the later one first.
     pub fn precedence(&self, key: &str) -> Option<usize> {
         self.steps.iter().position(|step| step.key == key)
+    }
+}
+
+/// Readers of TOML differ in the range of floats, in dates such as leap seconds and in how deep they look, also under keys that
+/// nobody knows: a workflow has none of these.
+fn check_value(value: &toml::Value, depth: usize) -> Result<(), WorkflowError> {
+    let wrong = |why: &str| Err(WorkflowError::Toml(why.to_owned()));
+    let Some(depth) = depth.checked_sub(1) else { return wrong("its values are nested too deep") };
+    match value {
+        toml::Value::Float(_) => wrong("it holds a float: write a whole number or a text"),
+        toml::Value::Datetime(_) => wrong("it holds a date or a time: write it as a text"),
+        toml::Value::Array(items) => items.iter().try_for_each(|item| check_value(item, depth)),
+        toml::Value::Table(table) => table.values().try_for_each(|value| check_value(value, depth)),
+        toml::Value::String(_) | toml::Value::Integer(_) | toml::Value::Boolean(_) => Ok(()),
     }
 }
 
@@ -428,12 +448,20 @@ mod tests {
             ("name = \"tiny\"", "name = \"\""),
             ("rank = 0", "rank = 0\noutcome = \"signed\""),
             ("zh = \"已签收\", ", ""),
+            ("rank = 10", "rank = 10\nlater = 1.5"),
+            ("rank = 10", "rank = 10\nlater = [{ a = 2026-03-01 }]"),
+            ("rank = 10", "rank = 10\nlater = 12:00:00"),
+            ("rank = 10", "rank = 10\nlater = 9223372036854775808"),
+            ("rank = 10", "rank = 10\nlater = [[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]"),
             ("zh = \"已签收\"", "zh = \"\""),
         ] {
             let text = TINY.replacen(from, to, 1);
             assert_ne!(text, TINY);
             assert!(Workflow::parse(&text).is_err(), "{from} to {to}");
         }
+        assert!(Workflow::parse(&format!("\u{feff}{TINY}")).is_err());
+        let deep = TINY.replacen("rank = 10", "rank = 10\nlater = [[[[[[[[[[[1]]]]]]]]]]]", 1);
+        assert!(Workflow::parse(&deep).is_ok(), "a reader takes what is nested 16 deep or less");
         let both = TINY
             .replace("rank = 0", "rank = 10\nequal = true")
             .replace("rank = 10\n        outcome", "rank = 10\nequal = true\n        outcome");

@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use creel_tests::bends::{find, firms};
+use creel_tests::plant;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,19 +20,6 @@ struct Options {
     /// Plants a bug (needs `--features planted`), to see that it is found.
     #[arg(long, value_name = "BUG")]
     planted: Option<String>,
-}
-
-#[cfg(feature = "planted")]
-fn plant(name: &str) -> Result<(), String> {
-    use creel_protocol::planted::{Bug, plant};
-    let named = |bug: &Bug| format!("{bug:?}").to_lowercase() == name.replace('_', "").to_lowercase();
-    plant(Some(Bug::ALL.into_iter().find(named).ok_or(format!("there is no bug “{name}”"))?));
-    Ok(())
-}
-
-#[cfg(not(feature = "planted"))]
-fn plant(_name: &str) -> Result<(), String> {
-    Err("bugs are compiled in with --features planted".to_owned())
 }
 
 fn main() -> ExitCode {

@@ -2,7 +2,7 @@
 //! replay it.
 
 use clap::Parser;
-use creel_tests::sim;
+use creel_tests::{plant, sim};
 use std::process::ExitCode;
 
 #[derive(Debug, Parser)]
@@ -20,8 +20,7 @@ struct Options {
     /// Goes on after a failure, and counts.
     #[arg(long)]
     keep_going: bool,
-    /// Plants a bug (needs `--features planted`): `ack_before_commit`, `ignored_after`, `last_writer_by_clock`,
-    /// `skipped_ack`, `scope_leaks`, `view_by_arrival`.
+    /// Plants a bug (needs `--features planted`), such as `ack_before_commit`.
     #[arg(long, value_name = "BUG")]
     planted: Option<String>,
 }
@@ -30,19 +29,6 @@ fn range(text: &str) -> Result<(u64, u64), String> {
     let (from, to) = text.split_once("..").ok_or("write A..B, such as 0..1000")?;
     let number = |text: &str| text.parse().map_err(|error| format!("“{text}”: {error}"));
     Ok((number(from)?, number(to)?))
-}
-
-#[cfg(feature = "planted")]
-fn plant(name: &str) -> Result<(), String> {
-    use creel_protocol::planted::{Bug, plant};
-    let named = |bug: &Bug| format!("{bug:?}").to_lowercase() == name.replace('_', "").to_lowercase();
-    plant(Some(Bug::ALL.into_iter().find(named).ok_or(format!("there is no bug “{name}”"))?));
-    Ok(())
-}
-
-#[cfg(not(feature = "planted"))]
-fn plant(_name: &str) -> Result<(), String> {
-    Err("bugs are compiled in with --features planted".to_owned())
 }
 
 fn main() -> ExitCode {

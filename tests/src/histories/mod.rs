@@ -14,7 +14,7 @@ use creel_protocol::shipment::{History, Render};
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
-/// The workflows that histories follow: five presets that differ, and one that uses what workflows may grow by.
+/// The workflows that histories follow: presets that differ, and one that uses what workflows may grow by.
 pub const ROSTERS: [&str; 4] = ["standard", "cold-chain", "simple", "grown"];
 
 /// A workflow with a step for everybody, two steps of one rank, all kinds of evidence, and keys and words of a later version.

@@ -8,7 +8,7 @@ use creel_protocol::edit::RawAction;
 use creel_protocol::edit::action::{
     Action, Line, LineCount, Open, Place, Plan, PlanFields, Record, Resolve, Say, Window,
 };
-use creel_protocol::id::{DocumentId, EditId, FileHash};
+use creel_protocol::id::{DocumentId, EditId, FileHash, WorkflowId};
 use std::collections::BTreeMap;
 
 type Tell = fn(&mut Story<'_>);
@@ -23,6 +23,7 @@ const TOLD: &[(&str, &[u8], &str, Tell)] = &[
     ("a tap repeated knowingly", &[1], "standard", repeated),
     ("a tap repeated by a restored phone", &[1], "standard", restored),
     ("a tap for two actions", &[1], "standard", two_actions),
+    ("a tap repeated under another name", &[1], "standard", repeated_by_another),
     ("a tap of two devices", &[1], "standard", two_devices),
     ("a void edit holds no tap", &[1], "standard", void_tap),
     ("a later statement does not void an older one", &[1], "standard", short_after),
@@ -33,11 +34,14 @@ const TOLD: &[(&str, &[u8], &str, Tell)] = &[
     ("a reply", &[3, 9], "standard", reply),
     ("an Open with an after", &[4], "standard", open_after),
     ("an Open that does not count", &[4], "standard", open_void),
+    ("an Open of a later kind", &[4, 9], "standard", open_of_later_kind),
+    ("an Open without its workflow", &[4, 10], "standard", open_without_workflow),
     ("an Open under another id", &[5], "standard", open_elsewhere),
     ("a second Open of another document", &[5], "standard", second_open),
     ("measured by another", &[6], "cold-chain", measured_by_another),
     ("a measure taken back before", &[6], "cold-chain", measure_taken_back),
     ("a measure taken back unknown", &[6, 17], "cold-chain", measure_retracted_after_use),
+    ("a measure taken back unknown, earlier in order", &[6, 17], "cold-chain", measure_retracted_earlier),
     ("two measures taken back", &[17], "cold-chain", two_measures),
     ("a measure not known", &[6], "cold-chain", measure_unknown),
     ("texts", &[7], "standard", texts),
@@ -113,8 +117,14 @@ pub fn cases() -> Vec<Case> {
     let told = TOLD.iter().map(|(name, rules, roster, tell)| {
         let firm = firms.entry(roster).or_insert_with(|| firm(roster));
         firm.begin_again();
-        let from_nothing =
-            ["nothing", "an Open with an after", "an Open that does not count", "an Open under another id"];
+        let from_nothing = [
+            "nothing",
+            "an Open with an after",
+            "an Open that does not count",
+            "an Open under another id",
+            "an Open of a later kind",
+            "an Open without its workflow",
+        ];
         let mut story = if from_nothing.contains(name) { Story::empty(firm) } else { Story::begin(firm) };
         tell(&mut story);
         Case { name: (*name).to_owned(), rules: rules.to_vec(), roster, edits: story.edits }
@@ -176,6 +186,12 @@ fn repeated(s: &mut Story<'_>) {
     let first = s.add(draft(&[s.opened()]));
     let again = s.add(draft(&[first]));
     s.say("dora", &[again], "seen");
+}
+
+fn repeated_by_another(s: &mut Story<'_>) {
+    let draft = |after: &[EditId]| Draft::new("li-wei", after, &Action::Say(Say::of("at the gate"))).tap(1);
+    let first = s.add(draft(&[s.opened()]).by("An"));
+    s.add(draft(&[first]).by("Bo"));
 }
 
 fn restored(s: &mut Story<'_>) {
@@ -291,6 +307,20 @@ fn reply(s: &mut Story<'_>) {
     s.retract("west-lake", &[answer], asked);
 }
 
+fn open_of_later_kind(s: &mut Story<'_>) {
+    let Action::Open(open) = opening(s.firm, "SO-1") else { return };
+    let claim = Action::Open(Open { kind: "claim".to_owned(), ..open });
+    let claim = s.add(Draft::new("hub", &[], &claim));
+    s.say("dora", &[claim], "what is that?");
+}
+
+fn open_without_workflow(s: &mut Story<'_>) {
+    let Action::Open(open) = opening(s.firm, "SO-1") else { return };
+    let unpublished = Action::Open(Open { workflow: Some(WorkflowId([9; 32])), ..open });
+    let unpublished = s.add(Draft::new("hub", &[], &unpublished));
+    s.record("li-wei", &[unpublished], "signed", "Wang");
+}
+
 fn open_after(s: &mut Story<'_>) {
     let open = s.firm.open("SO-1");
     let first = s.add(Draft::new("li-wei", &[], &Action::Say(Say::of("before"))).about(open.document));
@@ -343,6 +373,14 @@ fn measure_retracted_after_use(s: &mut Story<'_>) {
     let cooled = s.bare("li-wei", &[measure], "pre_cooled");
     s.record("li-wei", &[cooled], "picked_up", "");
     s.retract("pia", &[measure], measure);
+}
+
+fn measure_retracted_earlier(s: &mut Story<'_>) {
+    let measure = s.measure("pia", &[s.opened()]);
+    s.retract("pia", &[measure], measure);
+    let said = s.say("li-wei", &[measure], "cold enough");
+    let said = s.say("li-wei", &[said], "off we go");
+    s.bare("li-wei", &[said], "pre_cooled");
 }
 
 fn two_measures(s: &mut Story<'_>) {
